@@ -1,0 +1,97 @@
+"""Write files so that a reader sees the old one or the new one, never a half; read them without trusting them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from juyi.errors import ForeignFileError, WriteError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file beside its place, flush it to the disk, and rename it into its place.
+
+    Raises:
+        WriteError: the disk is full or the folder cannot be written; an earlier file of that name is intact.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise WriteError(
+            f"{path}: cannot be written ({error.strerror or error}); free some space or choose another folder with --out"
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, UTF-8, in one piece (see `write_bytes`)."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, UTF-8, in one piece (see `write_bytes`); NaN is refused, since JSON has none."""
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        ForeignFileError: the file is absent, cannot be read, or is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ForeignFileError(f"{path}: there is no such file; the run is incomplete") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ForeignFileError(f"{path}: is not a JSON file that Juyi wrote ({error})") from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], note: Mapping[str, Any] | None = None) -> None:
+    """Write tensors as safetensors, in one piece, with a note (anything JSON) in the same file's header.
+
+    Tensors that share memory are written each for itself; strides are not kept.
+    """
+    plain = {
+        name: torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor.detach()) for name, tensor in tensors.items()
+    }
+    write_bytes(path, safetensors.torch.save(plain, {"juyi": json.dumps(note or {})}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote: the tensors and the note.
+
+    Raises:
+        ForeignFileError: the file is absent, damaged, or was not written by Juyi.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except FileNotFoundError as error:
+        raise ForeignFileError(f"{path}: there is no such file; the run is incomplete") from error
+    except (OSError, safetensors.SafetensorError, ValueError) as error:
+        raise ForeignFileError(f"{path}: is damaged or is no safetensors file ({error})") from error
+    try:
+        return tensors, json.loads(header["juyi"])
+    except (KeyError, ValueError) as error:
+        raise ForeignFileError(f"{path}: was not written by Juyi (its header lacks the note)") from error

@@ -1,0 +1,94 @@
+"""The run folder: everything that one run gives, in files that any program can read and none has to trust."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from juyi.errors import RunFolderError, WriteError
+from juyi.runs.files import read_json, write_json
+
+SCHEMA = 1
+
+
+class RunFolder:
+    """A folder with one run in it.
+
+        run.json            command, method, hyperparameters, data, versions, results, verdict
+        log.jsonl           a line an epoch
+        models/NAME.safetensors + NAME.json
+        predictions.csv     of every model, on the target
+        records/            per epoch: logits on source validation and target, for choosing
+        figures/*.json      what the pictures show
+        report.html         the page
+        checkpoint/         to resume from; removed when the run is finished
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.log = self.path / "log.jsonl"
+        self.models = self.path / "models"
+        self.predictions = self.path / "predictions.csv"
+        self.records = self.path / "records"
+        self.figures = self.path / "figures"
+        self.report = self.path / "report.html"
+        self.checkpoint = self.path / "checkpoint"
+
+    @classmethod
+    def create(cls, path: Path | str | None, method: str, *, overwrite: bool = False) -> RunFolder:
+        """Make a new run folder: `path`, or the first free `runs/METHOD-N`.
+
+        Raises:
+            RunFolderError: the folder holds a run already (without `overwrite`), or something that is no run.
+            WriteError: the folder cannot be made.
+        """
+        if path is None:
+            taken = [int(m[1]) for p in Path("runs").glob(f"{method}-*") if (m := re.fullmatch(r".*-(\d+)", p.name))]
+            path = Path("runs") / f"{method}-{max(taken, default=0) + 1}"
+        path = Path(path)
+        if path.exists() and not path.is_dir():
+            raise RunFolderError(f"{path}: is a file; name a folder with --out")
+        if path.is_dir() and any(path.iterdir()):
+            if not (path / "run.json").is_file():
+                raise RunFolderError(f"{path}: holds files that are not a run; name another folder with --out")
+            if not overwrite:
+                raise RunFolderError(f"{path}: holds a run already; add --overwrite to replace it, or name another --out")
+            for part in ("models", "records", "figures", "checkpoint"):
+                shutil.rmtree(path / part, ignore_errors=True)
+            for part in ("log.jsonl", "predictions.csv", "report.html", "run.json"):
+                (path / part).unlink(missing_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(f"{path}: cannot be made ({error.strerror}); name another folder with --out") from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """Open a run folder that is there.
+
+        Raises:
+            RunFolderError: there is none, or it was written by a newer Juyi.
+        """
+        path = Path(path)
+        if not (path / "run.json").is_file():
+            why = "there is no such folder" if not path.is_dir() else "holds no run.json, so it is not a run"
+            raise RunFolderError(f"{path}: {why}; name the folder that `juyi adapt` or `juyi train` wrote")
+        folder = cls(path)
+        schema = folder.read().get("schema")
+        if schema != SCHEMA:
+            raise RunFolderError(f"{path}: was written with schema {schema}, this Juyi reads {SCHEMA}; update Juyi")
+        return folder
+
+    def read(self) -> dict[str, Any]:
+        """Read run.json."""
+        content = read_json(self.path / "run.json")
+        if not isinstance(content, dict):
+            raise RunFolderError(f"{self.path / 'run.json'}: is not a run's record")
+        return content
+
+    def write(self, content: dict[str, Any]) -> None:
+        """Write run.json, in one piece."""
+        write_json(self.path / "run.json", {"schema": SCHEMA, **content})
