@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from openTSNE import TSNEEmbedding
-from openTSNE.affinity import PerplexityBasedNN
 from threadpoolctl import threadpool_limits
 
 from juyi.errors import DataError
@@ -59,8 +59,11 @@ def joint_map(features: np.ndarray, seed: int) -> np.ndarray:
     return np.asarray(points - points.mean(0), np.float32)
 
 
-def neighbour_embedding(x: np.ndarray, seed: int) -> TSNEEmbedding:
+def neighbour_embedding(x: np.ndarray, seed: int) -> Any:
     """Run t-SNE on components, N×k; rows fewer than 120 are exaggerated less, lest they fall into one point."""
+    from openTSNE import TSNEEmbedding  # here, since it takes half a second to import
+    from openTSNE.affinity import PerplexityBasedNN
+
     perplexity = min(PERPLEXITY, (len(x) - 1) / 3)
     exaggeration = min(12.0, max(1.0, len(x) / 10))
     affinities = PerplexityBasedNN(x, perplexity=perplexity, method="exact", n_jobs=1, random_state=seed)
