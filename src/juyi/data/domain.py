@@ -70,7 +70,9 @@ class Domain:
             raise DataError(f"{self.name}: there is not a single example")
         if x.ndim == 2 and not np.isfinite(x).all():
             row, column = (int(i[0]) for i in np.nonzero(~np.isfinite(x)))
-            raise DataError(f"{self.name}: row {row}, column {column} is {x[row, column]}; fill or drop such rows first")
+            raise DataError(
+                f"{self.name}: row {row}, column {column} is {x[row, column]}; fill or drop such rows first"
+            )
         labelled = np.full(n, self.y is not None) if self.labelled is None else np.asarray(self.labelled, bool)
         label_type = np.int64 if self.classes is not None else np.float32
         if self.y is None and self.classes is None:
