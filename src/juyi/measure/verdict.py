@@ -63,7 +63,7 @@ def verdict_from_test(
     if low > 0:
         answer, opening = "helped", "Adapting helped"
     elif high < 0:
-        answer, opening = "hurt", f"Adapting hurt: {method} is worse than {floor}, that is, than not transferring"
+        answer, opening = "hurt", f"Adapting hurt ({method} is worse than {floor}, that is, than not transferring)"
     elif -margin <= low and high <= margin:
         answer, opening = "no_difference", "Adapting made no difference that matters"
     else:
