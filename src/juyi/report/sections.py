@@ -1,0 +1,196 @@
+"""The parts of the page that are words, tables and pictures."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from juyi.report.markup import definitions, escape, finite, is_share, label, plain, quantity, section
+from juyi.report.summary import FLOOR, headline, interval_text
+
+ANSWERS = {
+    "helped": ("▲", "It helped"),
+    "no_difference": ("=", "No difference that matters"),
+    "hurt": ("▼", "It hurt"),
+    "cannot_tell": ("?", "Cannot tell"),
+}
+ROLES: dict[Any, str] = {
+    "test": "test, opened at the end",
+    "target": "target",
+    "source_validation": "source, held out",
+}
+
+
+def opening(record: dict[str, Any]) -> str:
+    """Write the verdict, big: symbol, word and sentence, then the figures it rests on."""
+    verdict = record.get("verdict") or {}
+    answer = verdict.get("answer") if verdict.get("answer") in ANSWERS else "none"
+    shown = headline(record)
+    if record.get("status", "finished") != "finished":
+        answer, symbol, word = "none", "…", "Not finished"
+        sentence = f"This run's status is “{record['status']}”; what is shown is what it had written by then."
+    elif answer == "none":
+        symbol, word = "●", "Done"
+        sentence = verdict.get("sentence") or done_sentence(record, shown)
+    else:
+        symbol, word = ANSWERS[answer]
+        sentence = verdict.get("sentence") or "No sentence was recorded for this verdict."
+    return (
+        f'<section class="verdict {answer}" aria-labelledby="verdict-title">'
+        f'<h2 id="verdict-title"><span class="symbol" aria-hidden="true">{symbol}</span> {word}</h2>'
+        f'<p class="sentence">{sentence_html(str(sentence))}</p>{big_figures(record, shown)}</section>'
+    )
+
+
+def done_sentence(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
+    """Say what a run without a verdict did."""
+    data = (record.get("data") or {}).get("source") or {}
+    what = f"{record.get('method') or 'The run'} has learnt from {data.get('name', 'its data')}."
+    if not shown:
+        return what
+    on = shown[-1].get("on") or {}
+    value = quantity(shown[-1].get("value"), shown[-1].get("name"))
+    return f"{what} {str(shown[-1].get('name', '')).capitalize()} on {on.get('data', 'the data')}: {value}."
+
+
+def sentence_html(sentence: str) -> str:
+    """Set the first sentence large, and what follows it small."""
+    head, dot, rest = sentence.partition(". ")
+    small = f'<span class="more">{escape(rest)}</span>' if rest else ""
+    return f"{escape(head + dot.strip())}{' ' + small if small else ''}"
+
+
+def big_figures(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
+    """Write the headline's results as large figures with their interval bars, the model without transfer first."""
+    if not shown or (record.get("verdict") and (shown[0].get("on") or {}).get("role") == "source_validation"):
+        return ""  # held-out source figures say nothing about the target, so they do not stand beside its verdict
+    cards = []
+    for result in shown[:3]:
+        model = result.get("model")
+        role = "not adapted" if model == FLOOR and len(shown) > 1 else "serves" if model == record.get("serves") else ""
+        interval = interval_text(result)
+        cards.append(
+            f'<li class="{"before" if model == FLOOR else "after"}">'
+            f'<span class="name">{escape(model)}{f" <small>{role}</small>" if role else ""}</span>'
+            f'<span class="big">{escape(quantity(result.get("value"), result.get("name")))}</span>'
+            f"{bar(result)}<span class='range'>{escape(f'95 % interval {interval}' if interval else '')}</span></li>"
+        )
+    on, n = shown[0].get("on") or {}, shown[0].get("n")
+    rows = f", {n:,} rows" if isinstance(n, int) else ""
+    what = f"{label(shown[0].get('name', ''))} on {on.get('data', 'the data')} ({role_text(on)}{rows})"
+    return f'<ul class="figures">{"".join(cards)}</ul><p class="what">{escape(what)}</p>'
+
+
+def bar(result: dict[str, Any]) -> str:
+    """Draw a share and its interval on a line from 0 to 100 %; the numbers stand beside it, so it has no text."""
+    value = finite(result.get("value"))
+    if value is None or not is_share(result.get("name")):
+        return ""
+    low, high = finite(result.get("low")), finite(result.get("high"))
+    left, right = (value if end is None else min(max(end, 0.0), 1.0) for end in (low, high))
+    kind = "before" if result.get("model") == FLOOR else "after"
+    return (
+        f'<svg class="bar {kind}" viewBox="-2 0 104 12" preserveAspectRatio="none" aria-hidden="true">'
+        '<line class="track" x1="0" x2="100" y1="6" y2="6"/>'
+        f'<line class="reach" x1="{left * 100:.2f}" x2="{right * 100:.2f}" y1="6" y2="6"/>'
+        f'<line class="point" x1="{value * 100:.2f}" x2="{value * 100:.2f}" y1="1" y2="11"/></svg>'
+    )
+
+
+def role_text(on: dict[str, Any]) -> str:
+    """Say in words what the data of a result were to the run.
+
+    Example:
+        >>> role_text({"role": "source_validation"})
+        'source, held out'
+    """
+    return ROLES.get(on.get("role"), label(on.get("role") or ""))
+
+
+def results(record: dict[str, Any]) -> str:
+    """Write the table of all results, each with its interval and what it was computed on."""
+    rows = []
+    for result in record.get("results") or []:
+        if not isinstance(result, dict):
+            continue
+        on, name = result.get("on") or {}, result.get("name", "result")
+        interval = interval_text(result)
+        saw = result.get("saw_target_labels")
+        cells = [
+            ("model", f"<strong>{escape(result.get('model', '–'))}</strong>"),
+            ("on", f"{escape(on.get('data', '–'))} <small>{escape(role_text(on))}</small>"),
+            (str(name), f"<b>{escape(quantity(result.get('value'), name))}</b> <small>{escape(interval)}</small>"),
+            ("interval", bar(result)),
+            ("rows", escape(plain(result.get("n")))),
+            ("saw target labels", '<span class="oracle">yes</span>' if saw else "no"),
+        ]
+        rows.append("<tr>" + "".join(f'<td data-label="{escape(label(k))}">{v}</td>' for k, v in cells) + "</tr>")
+    if not rows:
+        return ""
+    names = {str(r.get("name", "result")) for r in record["results"] if isinstance(r, dict)}
+    measure = label(names.pop()) if len(names) == 1 else "result"
+    heads = ("model", "on", f"{measure}, 95 % interval", "0 to 100 %", "rows", "saw target labels")
+    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in heads)
+    table = f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    lead = "An interval covers the choice of these rows, not the choice of seed."
+    return section("results", "Results", table, lead)
+
+
+def warnings(record: dict[str, Any]) -> str:
+    """Write the run's warnings, if it has any, and its notes."""
+    verdict = record.get("verdict") or {}
+    said = dict.fromkeys(str(w) for w in [*(record.get("warnings") or []), *(verdict.get("warnings") or [])])
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in said)
+    body = f'<ul class="warnings">{items}</ul>' if items else ""
+    return section("warnings", "Warnings", body)
+
+
+def least_sure(figure: dict[str, Any], record: dict[str, Any]) -> str:
+    """Show the target images of which the served model is least sure, with what both models say."""
+    cards = []
+    for entry in figure.get("images") or []:
+        try:
+            png = base64.b64encode(base64.b64decode(str(entry["png"]), validate=True)).decode()
+        except (KeyError, TypeError, binascii.Error):
+            continue
+        says = escape(entry.get("prediction"))
+        floor = escape(entry.get("prediction_floor"))
+        differ = " differ" if says != floor else ""
+        cards.append(
+            f'<li class="card{differ}"><img src="data:image/png;base64,{png}" '
+            f'alt="{escape(entry.get("name"))}: {says}" loading="lazy">'
+            f'<span class="says after">{says} <small>{escape(quantity(entry.get("confidence")))}</small></span>'
+            f'<span class="says before">{floor} <small>{escape(quantity(entry.get("confidence_floor")))}</small></span>'
+            f'<span class="file" title="{escape(entry.get("name"))}">{escape(entry.get("name"))}</span></li>'
+        )
+    body = f'<ul class="cards">{"".join(cards)}</ul>' if cards else ""
+    serves = escape(record.get("serves") or "the model")
+    lead = (
+        f'What <span class="says after">{serves}</span> answers and how sure it is of it; '
+        f'below, what <span class="says before">{FLOOR}</span> answers. Framed where the two differ. '
+        "Looking at these, and labelling some of them, pays most."
+    )
+    return section("least-sure", "The target images it is least sure of", body, lead)
+
+
+def settings(record: dict[str, Any]) -> str:
+    """Write every setting of the run: what would be needed to repeat it."""
+    told = {"schema", "method", "seed", "room", "serves", "command", "started", "status", "hyperparameters", "network"}
+    told |= {"data", "versions", "machine", "results", "verdict", "warnings", "classes", "seconds", "openings"}
+    tables = [definitions("Method", [(k, record[k]) for k in ("room", "method", "serves", "seed") if k in record])]
+    tables.append(definitions("Hyperparameters", (record.get("hyperparameters") or {}).items()))
+    tables.append(definitions("Network", (record.get("network") or {}).items()))
+    for role, facts in (record.get("data") or {}).items():
+        if isinstance(facts, dict):
+            tables.append(definitions(f"Data: {label(role)}", facts.items()))
+    run: list[tuple[object, object]] = [(key, record[key]) for key in ("status", "started") if key in record]
+    run += [(f"seconds, {model}", value) for model, value in (record.get("seconds") or {}).items()]
+    run += [("opened", f"{o.get('data')} at {o.get('when')}") for o in record.get("openings") or []]
+    run += [("classes", record["classes"])] if record.get("classes") else []
+    run += [(key, value) for key, value in record.items() if key not in told]
+    tables.append(definitions("Run", run))
+    tables += [definitions(label(k).capitalize(), (record.get(k) or {}).items()) for k in ("versions", "machine")]
+    command = record.get("command")
+    shown = f'<pre class="command"><code>{escape(command)}</code></pre>' if command else ""
+    return section("settings", "Every setting", f'{shown}<div class="tables">{"".join(tables)}</div>')

@@ -1,0 +1,101 @@
+"""What a run says in a few lines of plain text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from juyi.report.markup import finite, label, quantity
+
+ROLES = ("test", "target", "source_validation")
+"""From the most telling to the least."""
+FLOOR = "source_only"
+
+
+def headline(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Choose the results that say most: one a model, all of one measure, on one set of data.
+
+    Of the test, the target and the held-out source the first that has results is taken; the model without transfer
+    comes first, the model that serves last.
+
+    Args:
+        record: what run.json holds.
+
+    Returns:
+        Results as in run.json, none to several.
+
+    Example:
+        >>> on = {"data": "digits_m@test", "role": "test"}
+        >>> results = [{"model": m, "name": "accuracy", "value": 0.5, "on": on} for m in ("dann", "source_only")]
+        >>> [result["model"] for result in headline({"results": results, "serves": "dann"})]
+        ['source_only', 'dann']
+    """
+    results = [r for r in record.get("results") or [] if isinstance(r, dict) and finite(r.get("value")) is not None]
+    for role in ROLES:
+        there = [r for r in results if (r.get("on") or {}).get("role") == role]
+        if there:
+            first = there[0]
+            same = [r for r in there if (r.get("name"), r.get("on")) == (first.get("name"), first.get("on"))]
+            order = {FLOOR: 0, record.get("serves"): 2}
+            if record.get("serves") == FLOOR:
+                order = {FLOOR: 2}
+            return sorted(same, key=lambda r: order.get(r.get("model"), 1))
+    return []
+
+
+def interval_text(result: dict[str, Any]) -> str:
+    """Write a result's 95 % interval without brackets; empty if there is none.
+
+    Example:
+        >>> interval_text({"low": 0.47, "high": 0.57, "name": "accuracy"})
+        '47.0 to 57.0'
+    """
+    low, high = finite(result.get("low")), finite(result.get("high"))
+    if low is None or high is None:
+        return ""
+    name = result.get("name")
+    return f"{quantity(low, name).removesuffix(' %')} to {quantity(high, name).removesuffix(' %')}"
+
+
+def summary_lines(record: dict[str, Any]) -> list[str]:
+    """Say in plain text what a run has found: both accuracies with intervals, the verdict, the warnings.
+
+    If transferring hurt, that is the first line.
+
+    Args:
+        record: what run.json holds; any part may be absent.
+
+    Returns:
+        Lines without line breaks; the caller adds where the report is.
+
+    Example:
+        >>> result = {"name": "accuracy", "model": "dann", "value": 0.842, "low": 0.808, "high": 0.871, "n": 500,
+        ...           "on": {"data": "digits_m@test", "role": "test"}}
+        >>> verdict = {"answer": "helped", "sentence": "Adapting helped: ..."}
+        >>> print("\\n".join(summary_lines({"serves": "dann", "results": [result], "verdict": verdict})))
+        accuracy on digits_m@test, 500 rows (95 % interval)
+          dann  84.2 %  (80.8 to 87.1)
+        Adapting helped: ...
+    """
+    shown = headline(record)
+    lines = []
+    if shown:
+        on, n = shown[0].get("on") or {}, shown[0].get("n")
+        rows = f", {n:,} rows" if isinstance(n, int) else ""
+        held = " (source, held out)" if on.get("role") == "source_validation" else ""
+        name = label(shown[0].get("name", "result"))
+        lines.append(f"{name} on {on.get('data', 'the data')}{held}{rows} (95 % interval)")
+        width = max(len(str(result.get("model"))) for result in shown)
+        for result in shown:
+            interval = interval_text(result)
+            oracle = "  saw target labels" if result.get("saw_target_labels") else ""
+            value = quantity(result.get("value"), result.get("name"))
+            lines.append(
+                f"  {result.get('model')!s:<{width}}  {value}" + (f"  ({interval})" if interval else "") + oracle
+            )
+    verdict = record.get("verdict") or {}
+    sentence = verdict.get("sentence")
+    if sentence:
+        lines = [sentence, *lines] if verdict.get("answer") == "hurt" else [*lines, sentence]
+    said = sentence or ""
+    lines += [f"Warning: {warning}" for warning in record.get("warnings") or [] if str(warning) not in said]
+    return [" ".join(line.split("\n")) for line in lines]
