@@ -44,7 +44,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
         beside.replace(path)
     except OSError as error:
         raise WriteError(
-            f"{path}: cannot be written ({error.strerror or error}); free some space, or set JUYI_CACHE to another folder"
+            f"{path}: cannot be written ({error.strerror or error}); free space, or set JUYI_CACHE to another folder"
         ) from error
     finally:
         beside.unlink(missing_ok=True)
@@ -117,7 +117,7 @@ def write_decoded(key: str, blocks: Iterable[np.ndarray], row_shape: tuple[int, 
 
 def write_record(path: Path, record: dict[str, Any]) -> np.ndarray:
     """Write the record that makes a decoded file valid, and map the file."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     record = {**record, "shape": list(array.shape), "check": _spot_check(array)}
     write_whole(path.with_suffix(".json"), lambda file: _write_json(file, record))
     return array

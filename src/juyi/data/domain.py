@@ -47,8 +47,8 @@ class Domain:
     """
 
     x: np.ndarray
-    y: np.ndarray | None = None
-    labelled: np.ndarray | None = None
+    y: np.ndarray = None  # type: ignore[assignment]  # may be left out, but is an array once constructed
+    labelled: np.ndarray = None  # type: ignore[assignment]  # likewise
     classes: tuple[str, ...] | None = None
     group: np.ndarray | None = None
     groups: tuple[str, ...] | None = None
@@ -137,14 +137,14 @@ class Domain:
         """Return 16 hexadecimal digits that change with any pixel, label, mask, class name or row order."""
         digest = hashlib.sha256(repr((self.x.shape, str(self.x.dtype), self.classes)).encode())
         for start in range(0, self.size, 4096):
-            digest.update(np.ascontiguousarray(self.x[start : start + 4096]))
+            digest.update(np.ascontiguousarray(self.x[start : start + 4096]).data)
         for array in (self.y, self.labelled):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
 
 
 def take_rows(x: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Copy rows of `x`; images whose memory runs N×H×W×C keep that order (it is the fast one in training)."""
     if x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous:
-        return x.transpose(0, 2, 3, 1)[index].transpose(0, 3, 1, 2)
-    return x[index]
+        return np.asarray(x.transpose(0, 2, 3, 1)[index]).transpose(0, 3, 1, 2)
+    return np.asarray(x[index])

@@ -1,7 +1,11 @@
-"""What is compared at the door: two domains must agree in kind, channels, size, range and classes."""
+"""What is compared at the door: two domains must agree in kind, channels, size, range and classes.
+
+A silent mismatch here is the commonest failure of the field, so each is either mended and said, or refused.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,45 +13,203 @@ import numpy as np
 
 from juyi.data import cache
 from juyi.data.domain import Domain
-from juyi.errors import SettingError
+from juyi.data.shapes import resize, to_rgb
+from juyi.errors import ClassesDifferError, DataError, SettingError
 
-_BATCH = 256
+_SAMPLE = 2000
 
 
-def resize(domain: Domain, size: tuple[int, int]) -> Domain:
-    """Return the images at another size, by antialiased bilinear interpolation, and say so in the notes.
+def align(
+    source: Domain, *others: Domain, size: int | None = None, intersect_classes: bool = False
+) -> tuple[Domain, ...]:
+    """Make domains fit one another: same channels, size and classes; whatever is changed is noted.
+
+    Grey becomes RGB if another has colour; sizes become the largest height and width, or `size`.  Classes are
+    matched by name, and codes follow the source's order; names that are whole numbers match as numbers.  A
+    domain without classes and labels takes the source's classes.
 
     Args:
-        domain: images.
-        size: height and width, in pixels, at least 1.
+        source: the domain that gives the order of the classes.
+        others: the domains to fit to it.
+        size: height and width in pixels, at least 1; None for the largest among the domains.
+        intersect_classes: keep only labelled rows of classes that all have, instead of refusing.
+
+    Returns:
+        The domains, in the order given; those that needed no change are the same objects.
+
+    Raises:
+        DataError: images stand against features, the number of features differs, one is for regression and the
+            other has classes, or the pixels of one are surely scaled wrongly.
+        ClassesDifferError: the classes differ.
+        SettingError: `size` is not positive, or given for features.
+
+    Example:
+        >>> import numpy as np
+        >>> a = Domain(np.full((1, 1, 2, 2), 200, np.uint8), np.array([0]), classes=("cat", "dog"), name="a")
+        >>> b = Domain(np.full((1, 3, 4, 4), 90, np.uint8), np.array([0]), classes=("dog", "cat"), name="b")
+        >>> a, b = align(a, b)
+        >>> a.x.shape, b.classes, b.y.tolist()
+        ((1, 3, 4, 4), ('cat', 'dog'), [1])
     """
-    import torch  # here, since loading alone should not have to wait for it
-    from torch.nn.functional import interpolate
+    domains = [source, *others]
+    _check_kinds(domains)
+    if source.is_images:
+        domains = [source, *(_compare_pixels(source, other) for other in others)]
+        domains = _same_images(domains, size)
+    else:
+        if size is not None:
+            raise SettingError(f"size is {size}, but {source.name} holds features; drop the size")
+        domains = [source, *(_compare_features(source, other) for other in others)]
+    return tuple(_same_classes(domains, intersect_classes))
 
-    if min(size) < 1:
-        raise SettingError(f"size is {min(size)}; give a number of pixels, at least 1")
-    n, channels, height, width = domain.x.shape
-    if (height, width) == tuple(size):
+
+def _check_kinds(domains: Sequence[Domain]) -> None:
+    first = domains[0]
+    for other in domains[1:]:
+        if first.is_images != other.is_images:
+            kinds = ("images", "features") if first.is_images else ("features", "images")
+            raise DataError(f"{first.name} holds {kinds[0]} and {other.name} {kinds[1]}; give two of one kind")
+        if not first.is_images and first.x.shape[1] != other.x.shape[1]:
+            raise DataError(
+                f"{first.name} has {first.x.shape[1]} features and {other.name} {other.x.shape[1]}; "
+                "give both the same columns, in the same order"
+            )
+
+
+def _sample(domain: Domain) -> np.ndarray:
+    """Take up to 2,000 rows, evenly spread: enough to see a range."""
+    return domain.x[:: max(1, domain.size // _SAMPLE)]
+
+
+def _compare_pixels(source: Domain, other: Domain) -> Domain:
+    """Compare how bright two domains are; note what looks wrong, refuse what surely is."""
+    seen = [(domain, _sample(domain)) for domain in (source, other)]
+    (dark, dark_top), (bright, bright_top) = sorted(
+        ((domain, int(x.max())) for domain, x in seen), key=lambda pair: pair[1]
+    )
+    if dark_top <= 1 and bright_top >= 128:
+        raise DataError(
+            f"{dark.name}: its pixels reach only {dark_top}, those of {bright.name} reach {bright_top}; "
+            f"they seem to be scaled to 0-1: multiply the pixels of {dark.name} by 255"
+        )
+    notes = []
+    if dark_top <= 16 and bright_top >= 128:
+        notes.append(
+            f"the pixels of {dark.name} reach only {dark_top}, those of {bright.name} reach {bright_top}; "
+            f"if their range is 0-{dark_top}, multiply them by 255/{dark_top}"
+        )
+    low, high = sorted(float(x.mean()) for _, x in seen)
+    if low < 85 and high > 170:
+        notes.append(
+            f"{source.name} and {other.name} differ in brightness (mean {low:.0f} and {high:.0f} of 255); "
+            "if one is dark on light and the other light on dark, invert one (255 − x)"
+        )
+    return replace(other, notes=(*other.notes, *notes)) if notes else other
+
+
+def _compare_features(source: Domain, other: Domain) -> Domain:
+    tops = [float(np.abs(_sample(domain)).max()) for domain in (source, other)]
+    if max(tops) <= 100 * min(tops):
+        return other
+    note = (
+        f"the features of {source.name} reach {tops[0]:.3g}, those of {other.name} reach {tops[1]:.3g}; "
+        "check that both are in the same units"
+    )
+    return replace(other, notes=(*other.notes, note))
+
+
+def _same_images(domains: list[Domain], size: int | None) -> list[Domain]:
+    if any(domain.x.shape[1] == 3 for domain in domains):
+        domains = [to_rgb(domain) for domain in domains]
+    height = size if size is not None else max(domain.x.shape[2] for domain in domains)
+    width = size if size is not None else max(domain.x.shape[3] for domain in domains)
+    return [resize(domain, (height, width)) for domain in domains]
+
+
+def _same_classes(domains: list[Domain], intersect: bool) -> list[Domain]:
+    regression = [domain for domain in domains if domain.classes is None and domain.labelled.any()]
+    if regression:
+        return [_for_regression(domain, regression[0]) for domain in domains]
+    named = [domain for domain in domains if domain.classes is not None]
+    if not named:
+        return domains
+    reference = named[0]
+    assert reference.classes is not None
+    common = set(_keys(reference.classes))
+    for domain in named[1:]:
+        keys = set(_keys(domain.classes or ()))
+        if keys != set(_keys(reference.classes)) and not intersect:
+            raise _classes_differ(reference, domain)
+        common &= keys
+    if not common:
+        raise ClassesDifferError(
+            f"{', '.join(domain.name for domain in named)}: have not a single class in common; name their classes alike"
+        )
+    classes = tuple(c for c, key in zip(reference.classes, _keys(reference.classes), strict=True) if key in common)
+    return [_recoded(domain, classes) for domain in domains]
+
+
+def _keys(classes: Sequence[str]) -> list[str]:
+    """Give what classes are compared by: whole numbers by value (01 is 1), unless that makes two of them one."""
+    plain = [str(int(c)) if re.fullmatch(r"[+-]?[0-9]{1,18}", c.strip()) else c for c in classes]
+    return plain if len(set(plain)) == len(plain) else list(classes)
+
+
+def _recoded(domain: Domain, classes: tuple[str, ...]) -> Domain:
+    """Give a domain these classes; labelled rows of other classes are left out, unlabelled rows stay."""
+    if domain.classes is None:
+        return replace(domain, y=np.zeros(domain.size, np.int64), classes=classes)
+    if domain.classes == classes:
         return domain
-    resized = cache.scratch((n, *size, channels))
-    for start in range(0, n, _BATCH):
-        block = np.ascontiguousarray(domain.x[start : start + _BATCH], np.float32)
-        larger = interpolate(torch.from_numpy(block), size, mode="bilinear", align_corners=False, antialias=True)
-        resized[start : start + _BATCH] = larger.round_().clamp_(0, 255).byte().permute(0, 2, 3, 1).numpy()
-    note = f"all images resized from {height}×{width} to {size[0]}×{size[1]}"
-    return replace(domain, x=resized.transpose(0, 3, 1, 2), notes=(*domain.notes, note))
+    place = {key: code for code, key in enumerate(_keys(classes))}
+    codes = np.array([place.get(key, -1) for key in _keys(domain.classes)], np.int64)
+    y = codes[domain.y]
+    stays = ~domain.labelled | (y >= 0)
+    if not stays.any():
+        raise ClassesDifferError(
+            f"{domain.name}: has no row of the common classes ({_listed(classes)}); give other data"
+        )
+    changed = replace(
+        domain, y=np.where(domain.labelled & stays, y, 0), labelled=domain.labelled & stays, classes=classes
+    )
+    if len(classes) < len(domain.classes):
+        gone = [c for c, code in zip(domain.classes, codes, strict=True) if code < 0]
+        note = f"{int((~stays).sum()):,} labelled rows left out, of classes that not all have: {_listed(gone)}"
+        changed = replace(changed, notes=(*domain.notes, note))
+    return changed if stays.all() else changed.select(stays)
 
 
-def to_rgb(domain: Domain) -> Domain:
-    """Return grey images as RGB, the one channel three times, and say so in the notes; RGB as it is."""
-    if domain.x.shape[1] == 3:
+def _for_regression(domain: Domain, regression: Domain) -> Domain:
+    if domain.labelled.any() and domain.classes is not None:
+        raise DataError(
+            f"{regression.name} has numbers as labels and {domain.name} has classes; give two with labels of one kind"
+        )
+    if domain.labelled.any():
         return domain
-    n, _, height, width = domain.x.shape
-    colour = cache.scratch((n, height, width, 3))
-    for start in range(0, n, _BATCH):
-        colour[start : start + _BATCH] = domain.x[start : start + _BATCH].transpose(0, 2, 3, 1)
-    note = "all images repeated from grey to RGB, since the other domain has colour"
-    return replace(domain, x=colour.transpose(0, 3, 1, 2), notes=(*domain.notes, note))
+    return replace(domain, y=np.zeros(domain.size, np.float32), classes=None)
+
+
+def _classes_differ(reference: Domain, other: Domain) -> ClassesDifferError:
+    wanted, found = reference.classes or (), other.classes or ()
+    wanted_keys, found_keys = _keys(wanted), _keys(found)
+    missing = [c for c, key in zip(wanted, wanted_keys, strict=True) if key not in found_keys]
+    extra = [c for c, key in zip(found, found_keys, strict=True) if key not in wanted_keys]
+    parts = [f"it lacks {_listed(missing)}"] if missing else []
+    parts += [f"it has {_listed(extra)} besides"] if extra else []
+    alike = {c.strip().casefold(): c for c in missing}
+    pairs = [f"{alike[c.strip().casefold()]!r} and {c!r}" for c in extra if c.strip().casefold() in alike]
+    if pairs:
+        parts.append(f"{pairs[0]} differ only in case or spaces")
+    mend = "name the classes alike"
+    if len(missing) < len(wanted):
+        mend += ", or keep only the common ones with --intersect-classes"
+    return ClassesDifferError(
+        f"{other.name}: its classes differ from those of {reference.name}: {'; '.join(parts)}; {mend}"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
 
 
 def join(domains: Sequence[Domain], name: str) -> Domain:
@@ -56,15 +218,22 @@ def join(domains: Sequence[Domain], name: str) -> Domain:
     Args:
         domains: at least one; they are made equal as in `align`, and their names become the names of the groups.
         name: the name of the whole.
+
+    Example:
+        >>> import numpy as np
+        >>> both = join([Domain(np.zeros((2, 3), np.float32), name=name) for name in ("here", "there")], "both")
+        >>> both.groups, both.group.tolist(), both.row_names[2]
+        (('here', 'there'), [0, 0, 1, 1], 'there/0')
     """
     domains = align(*domains)
     sizes = [domain.size for domain in domains]
-    x = cache.scratch((sum(sizes), *_memory_order(domains[0].x).shape[1:]), domains[0].x.dtype)
-    np.concatenate([_memory_order(domain.x) for domain in domains], out=x)
+    parts = [domain.x.transpose(0, 2, 3, 1) if domain.is_images else domain.x for domain in domains]
+    x = cache.scratch((sum(sizes), *parts[0].shape[1:]), parts[0].dtype)
+    np.concatenate(parts, out=x)
     return Domain(
-        x.transpose(0, 3, 1, 2) if x.ndim == 4 else x,
-        np.concatenate([domain.y for domain in domains if domain.y is not None]),
-        np.concatenate([domain.labelled for domain in domains if domain.labelled is not None]),
+        x.transpose(0, 3, 1, 2) if domains[0].is_images else x,
+        np.concatenate([domain.y for domain in domains]),
+        np.concatenate([domain.labelled for domain in domains]),
         classes=domains[0].classes,
         group=np.repeat(np.arange(len(domains)), sizes),
         groups=tuple(domain.name for domain in domains),
@@ -72,12 +241,3 @@ def join(domains: Sequence[Domain], name: str) -> Domain:
         row_names=[f"{domain.name}/{domain.row_name(i)}" for domain in domains for i in range(domain.size)],
         notes=tuple(f"{domain.name}: {note}" for domain in domains for note in domain.notes),
     )
-
-
-def _memory_order(x: np.ndarray) -> np.ndarray:
-    return x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
-
-
-def align(source: Domain, *others: Domain) -> tuple[Domain, ...]:
-    """Placeholder."""
-    return (source, *others)

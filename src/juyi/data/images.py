@@ -209,9 +209,8 @@ def _close(
 
 def _refusal(pictures: Pictures, tally: _Tally) -> DataError:
     first, total = min(tally.bad), len(pictures.names)
-    if len(tally.bad) == total:
-        mend = "give other images"
-    else:
+    mend = "give other images"
+    if len(tally.bad) < total:
         mend = "mend or remove them, or leave them out with --skip-bad"
     return DataError(
         f"{pictures.place}: {len(tally.bad):,} of {total:,} images cannot be read; "

@@ -62,7 +62,7 @@ def labels_from_text(cells: Sequence[str], column: str, place: Callable[[int], s
         kinds = ("a number", "a word") if numeric[0] else ("a word", "a number")
         raise DataError(
             f"{place(int(odd))}: column {column} holds {cells[odd]!r}, {kinds[1]}, "
-            f"while earlier rows hold {kinds[0]} ({cells[given[0]]!r}); use words for all classes, or numbers for all rows"
+            f"while earlier rows hold {kinds[0]} ({cells[given[0]]!r}); use words for all rows, or numbers"
         )
     if not len(given) or not numeric.all() or all(_INTEGER.fullmatch(cells[i]) for i in given):
         return labels_from_names([cell or None for cell in cells])

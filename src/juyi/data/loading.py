@@ -11,12 +11,13 @@ import numpy as np
 from juyi.data import builtin, recipes
 from juyi.data.archives import load_npz
 from juyi.data.domain import Domain
-from juyi.data.doors import join, resize
+from juyi.data.doors import join
 from juyi.data.folders import load_folder
 from juyi.data.hub import load_hub
 from juyi.data.names import DataName, parse_name, split_limit
 from juyi.data.parquet import load_parquet
 from juyi.data.places import data_folder, sets_in, splits_in
+from juyi.data.shapes import resize
 from juyi.data.splits import subset, subset_rows
 from juyi.data.tables import load_csv
 from juyi.errors import DataError, nearest
@@ -32,8 +33,9 @@ def load(
 
     An existing path comes first: a folder of images (class subfolders are labels, a flat folder is unlabelled),
     or a `.parquet`, `.csv` or `.npz` file.  Then the built-in `digits` and `digits_m`, then NAME@SPLIT in the
-    folder that `$JUYI_DATA` names, then the recipe `mnist_m`.  `hub/NAME:CONFIG@SPLIT` is fetched from the Hugging Face hub.
-    NAME@SPLIT+SPLIT joins splits and keeps them apart as groups; `[:N]` behind any name draws N rows.
+    folder that `$JUYI_DATA` names, then the recipe `mnist_m`.  `hub/NAME:CONFIG@SPLIT` is fetched from the
+    Hugging Face hub.  FOLDER@SPLIT means a subfolder, or FOLDER/SPLIT-*.parquet.  NAME@SPLIT+SPLIT joins splits
+    and keeps them apart as groups; `[:N]` behind any name draws N rows.
 
     Args:
         name: the name or path, such as `mnist@train`, `photos/`, `pets.csv[:100]`.

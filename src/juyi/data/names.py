@@ -67,10 +67,8 @@ def parse_name(name: str) -> DataName:
     """
     rest, limit = split_limit(name)
     place, at, behind = rest.rpartition("@")
-    if not at:
-        place, splits = rest, ()
-    else:
-        splits = tuple(behind.split("+"))
+    place = place if at else rest
+    splits = tuple(behind.split("+")) if at else ()
     if not place.strip() or (at and not all(splits)):
         raise DataError(f"{name!r}: is no name of data; {_FORMS}")
     if len(set(splits)) < len(splits):

@@ -115,6 +115,26 @@ def images_with_labels(
     )
 
 
+def encoded_images(files: Sequence[Path]) -> list[bytes]:
+    """Read the encoded images of parquet files, all at once; rows without bytes are left out.
+
+    Raises:
+        DataError: a file is damaged or has no column of images.
+    """
+    found: list[bytes] = []
+    for file in files:
+        try:
+            opened = pq.ParquetFile(file)
+            column = features_of(opened.schema_arrow)[1]
+            if column is None:
+                raise DataError(f"{file}: has no column of images; name a file of images")
+            read = _RowGroups([opened], column)
+            found += [data for row in range(opened.metadata.num_rows) if (data := read(row)[0]) is not None]
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{file}: cannot be read as parquet ({_line(error)}); fetch the file anew") from error
+    return found
+
+
 def features_of(schema: pa.Schema) -> tuple[dict[str, list[str]], str | None]:
     """Find the class names of ClassLabel columns, and the column of encoded images, in a schema.
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from juyi.errors import DataError
+
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """What Pillow may try: formats that only hold pixels (EPS, for one, would start a program)."""
 
@@ -85,6 +87,19 @@ def decode_one(data: bytes, shape: tuple[int, int, int]) -> tuple[np.ndarray, tu
             image = image.resize((width, height), Image.Resampling.BILINEAR)
             done.append("resized")
         return np.asarray(image).reshape(shape), tuple(done)
+
+
+def decode_alone(data: bytes) -> np.ndarray:
+    """Decode one image to RGB in its own size, uint8, H×W×3.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        header = read_header(data)
+        return decode_one(data, (header.height, header.width, 3))[0]
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"an image cannot be read ({error}); mend or remove it") from error
 
 
 def _open(data: bytes) -> Image.Image:

@@ -170,6 +170,42 @@ def _number(label: str, path: Path, line: int) -> float:
     return value
 
 
+def check_trainable(domain: Domain, batch: int, *, needs_labels: bool = True) -> None:
+    """Refuse data from which nothing can be learnt.
+
+    Args:
+        domain: what is to be trained on.
+        batch: rows a step, at least 1.
+        needs_labels: False for a domain that is used without labels, such as a target.
+
+    Raises:
+        DataError: there are fewer rows than a batch, no label, or only one class.
+
+    Example:
+        >>> import numpy as np
+        >>> check_trainable(Domain(np.zeros((8, 2), np.float32), name="here"), batch=8, needs_labels=False)
+        >>> check_trainable(Domain(np.zeros((8, 2), np.float32), name="here"), batch=8)
+        Traceback (most recent call last):
+        juyi.errors.DataError: here: has no labels, but they are needed; put images into class folders, or name \
+the column of labels with --label
+    """
+    if domain.size < batch:
+        raise DataError(
+            f"{domain.name}: has {domain.size:,} rows, fewer than a batch of {batch:,}; give more, or a smaller --batch"
+        )
+    if not needs_labels:
+        return
+    known = int(domain.labelled.sum())
+    if not known:
+        raise DataError(
+            f"{domain.name}: has no labels, but they are needed; "
+            "put images into class folders, or name the column of labels with --label"
+        )
+    if domain.classes is not None and (domain.class_counts() > 0).sum() < 2:
+        only = domain.classes[int(domain.class_counts().argmax())]
+        raise DataError(f"{domain.name}: all labelled rows are of one class, {only}; add examples of another class")
+
+
 def hold_out(domain: Domain, fraction: float = 0.1, limit: int = 5000, seed: int = 0) -> tuple[Domain, Domain]:
     """Split off a validation part, drawn from the labelled rows, each class by its share.
 
