@@ -121,7 +121,7 @@ def test_a_healthy_model_gets_no_warning():
 def test_a_collapsed_model_is_named_with_its_missing_classes():
     warnings = collapse_warnings(np.zeros(500, int), np.full(10, 0.1), [f"class {i}" for i in range(10)])
     assert len(warnings) == 1
-    assert "class 1 (0 of 500, where the source's shares would give 50)" in warnings[0]
+    assert "class 1 (0 of 500, 50 expected)" in warnings[0]
     assert "and 6 more classes" in warnings[0] and "class 0" not in warnings[0]
 
 

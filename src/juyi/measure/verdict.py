@@ -148,7 +148,9 @@ def verdict_without_labels(
     return {**verdict, **with_warnings(sentence, warnings), "disagreeing": disagreeing}
 
 
-def collapse_warnings(prediction: np.ndarray, class_shares: np.ndarray, classes: Sequence[str]) -> list[str]:
+def collapse_warnings(
+    prediction: np.ndarray, class_shares: np.ndarray, classes: Sequence[str], model: str = "The model"
+) -> list[str]:
     """Warn where a model hardly ever predicts classes that the source leads one to expect.
 
     A model that has collapsed gives its few favourite answers with great confidence, so entropy and confidence
@@ -160,6 +162,7 @@ def collapse_warnings(prediction: np.ndarray, class_shares: np.ndarray, classes:
         prediction: int, N: a model's predictions on the target, codes into `classes`.
         class_shares: float, C: the classes' shares in the source; they sum to 1.
         classes: C names.
+        model: what the model is called, to begin the sentence with.
 
     Returns:
         No sentence, or one that names the classes.
@@ -168,8 +171,8 @@ def collapse_warnings(prediction: np.ndarray, class_shares: np.ndarray, classes:
         DataError: a code is outside `classes`, or shares and names are not equally many.
 
     Example:
-        >>> collapse_warnings(np.array([0] * 99 + [1]), np.array([0.5, 0.5]), ["cat", "dog"])
-        ["Hardly ever predicted: dog (1 of 100, where the source's shares would give 50). It may have collapsed."]
+        >>> print(*collapse_warnings(np.array([0] * 99 + [1]), np.array([0.5, 0.5]), ["cat", "dog"], "dann"))
+        dann hardly ever predicts dog (1 of 100, 50 expected): it may have collapsed, or the target has few of them.
     """
     prediction, shares = np.asarray(prediction), np.asarray(class_shares, float)
     if len(shares) != len(classes):
@@ -181,12 +184,9 @@ def collapse_warnings(prediction: np.ndarray, class_shares: np.ndarray, classes:
     missed = [i for i in range(len(classes)) if n * shares[i] >= 5 and counts[i] < MISSED * n * shares[i]]
     if not missed:
         return []
-    named = ", ".join(
-        f"{classes[i]} ({counts[i]:,} of {n:,}, where the source's shares would give {n * shares[i]:,.0f})"
-        for i in missed[:3]
-    )
+    named = ", ".join(f"{classes[i]} ({counts[i]:,} of {n:,}, {n * shares[i]:,.0f} expected)" for i in missed[:3])
     more = f" and {len(missed) - 3} more classes" if len(missed) > 3 else ""
-    return [f"Hardly ever predicted: {named}{more}. It may have collapsed."]
+    return [f"{model} hardly ever predicts {named}{more}: it may have collapsed, or the target has few of them."]
 
 
 def with_warnings(sentence: str, warnings: Sequence[str]) -> dict[str, Any]:

@@ -87,7 +87,8 @@ def points(where: list[list[float]], hover: list[str], name: str, colour: str, s
 
 def class_balance(figure: dict[str, Any]) -> Figure:
     """Draw how often each class occurs in the source, and how often each model predicts it on the target."""
-    classes = [escape(name) for name in figure.get("classes") or []]
+    names = [str(name) for name in figure.get("classes") or []]
+    classes, ticks = [escape(name) for name in names], [escape(shorten(name)) for name in names]
     series = [("source, by its labels", figure.get("source") or [], "@neutral")]
     for position, (model, shares) in enumerate((figure.get("predicted") or {}).items()):
         series.append((f"target, by {escape(model)}", shares, model_colour(model, position)))
@@ -112,7 +113,7 @@ def class_balance(figure: dict[str, Any]) -> Figure:
         "xaxis": {
             "tickmode": "array",
             "tickvals": codes,
-            "ticktext": [shorten(c) for c in classes],
+            "ticktext": ticks,
             "fixedrange": True,
         },
         "yaxis": {"tickformat": ".0%", "rangemode": "tozero", "fixedrange": True, "nticks": 5},
@@ -123,13 +124,13 @@ def class_balance(figure: dict[str, Any]) -> Figure:
 
 
 def shorten(text: str, width: int = 18) -> str:
-    """Cut a tick's text that is long, unless the cut would fall into an escaped character.
+    """Cut a tick's text that is long.
 
     Example:
         >>> shorten("a class with quite a long name")
         'a class with quit…'
     """
-    return text if len(text) <= width or "&" in text else text[: width - 1] + "…"
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def model_colour(model: str, position: int) -> str:
@@ -159,7 +160,7 @@ def loss_panels(lines: Iterable[dict[str, Any]]) -> list[tuple[str, Figure]]:
         if epoch is not None and isinstance(losses, dict) and losses:
             key = (str(line.get("model", "")), str(line.get("stage", "")))
             stages.setdefault(key, {})[epoch] = losses
-    return [(" · ".join(label(part) for part in key if part), loss_figure(epochs)) for key, epochs in stages.items()]
+    return [(" · ".join(part for part in key if part), loss_figure(epochs)) for key, epochs in stages.items()]
 
 
 def loss_figure(epochs: dict[float, dict[str, Any]]) -> Figure:

@@ -69,18 +69,16 @@ def quantity(value: object, name: object = "accuracy") -> str:
 
 
 def plain(value: Any) -> str:
-    """Write a setting as people write it; nested ones on one line.
+    """Write a setting as people write it, fit to be typed again; nested ones on one line.
 
     Example:
         >>> plain(103256), plain(0.004), plain([3, 28, 28]), plain({"a": None}), plain(True)
-        ('103,256', '0.004', '3 × 28 × 28', 'a: –', 'yes')
+        ('103256', '0.004', '3 × 28 × 28', 'a: –', 'yes')
     """
     if value is None or value == "" or value == [] or value == {}:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, dict):
@@ -103,9 +101,7 @@ def label(key: object) -> str:
 
 def definitions(title: str, rows: Iterable[tuple[object, object]]) -> str:
     """Write a titled table of settings, a row each; nothing if there are none."""
-    body = "".join(
-        f'<tr><th scope="row">{escape(label(key))}</th><td>{escape(plain(value))}</td></tr>' for key, value in rows
-    )
+    body = "".join(f'<tr><th scope="row">{escape(key)}</th><td>{escape(plain(value))}</td></tr>' for key, value in rows)
     return f'<table class="settings"><caption>{escape(title)}</caption><tbody>{body}</tbody></table>' if body else ""
 
 

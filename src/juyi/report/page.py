@@ -186,7 +186,9 @@ def balance(figure: dict[str, Any], drawn: dict[str, Variants]) -> str:
         for i, name in enumerate(figure["classes"])
     ]
     table = f"<details><summary>As a table</summary>{definitions('Share of each class', rows)}</details>"
-    return section("balance-section", "Class balance of the predictions", place + table, BALANCE_NOTE)
+    return section(
+        "class-balance", "Class balance of the predictions", f"<figure>{place}</figure>{table}", BALANCE_NOTE
+    )
 
 
 def losses(log: list[dict[str, Any]], drawn: dict[str, Variants]) -> str:

@@ -6,14 +6,14 @@ import base64
 import binascii
 from typing import Any
 
-from juyi.report.markup import definitions, escape, finite, is_share, label, plain, quantity, section
+from juyi.report.markup import definitions, escape, finite, is_share, label, quantity, section
 from juyi.report.summary import FLOOR, headline, interval_text
 
 ANSWERS = {
-    "helped": ("▲", "It helped"),
-    "no_difference": ("=", "No difference that matters"),
-    "hurt": ("▼", "It hurt"),
-    "cannot_tell": ("?", "Cannot tell"),
+    "helped": ("▲", "Verdict: it helped"),
+    "no_difference": ("=", "Verdict: no difference that matters"),
+    "hurt": ("▼", "Verdict: it hurt"),
+    "cannot_tell": ("?", "Verdict: cannot tell"),
 }
 ROLES: dict[Any, str] = {
     "test": "test, opened at the end",
@@ -25,7 +25,7 @@ ROLES: dict[Any, str] = {
 def opening(record: dict[str, Any]) -> str:
     """Write the verdict, big: symbol, word and sentence, then the figures it rests on."""
     verdict = record.get("verdict") or {}
-    answer = verdict.get("answer") if verdict.get("answer") in ANSWERS else "none"
+    answer = str(verdict.get("answer")) if verdict.get("answer") in ANSWERS else "none"
     shown = headline(record)
     if record.get("status", "finished") != "finished":
         answer, symbol, word = "none", "…", "Not finished"
@@ -56,7 +56,7 @@ def done_sentence(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
 
 def sentence_html(sentence: str) -> str:
     """Set the first sentence large, and what follows it small."""
-    head, dot, rest = sentence.partition(". ")
+    head, dot, rest = sentence.replace(" %", "\N{NO-BREAK SPACE}%").partition(". ")
     small = f'<span class="more">{escape(rest)}</span>' if rest else ""
     return f"{escape(head + dot.strip())}{' ' + small if small else ''}"
 
@@ -69,6 +69,7 @@ def big_figures(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
     for result in shown[:3]:
         model = result.get("model")
         role = "not adapted" if model == FLOOR and len(shown) > 1 else "serves" if model == record.get("serves") else ""
+        role = "oracle: saw target labels" if result.get("saw_target_labels") else role
         interval = interval_text(result)
         cards.append(
             f'<li class="{"before" if model == FLOOR else "after"}">'
@@ -91,7 +92,7 @@ def bar(result: dict[str, Any]) -> str:
     left, right = (value if end is None else min(max(end, 0.0), 1.0) for end in (low, high))
     kind = "before" if result.get("model") == FLOOR else "after"
     return (
-        f'<svg class="bar {kind}" viewBox="-2 0 104 12" preserveAspectRatio="none" aria-hidden="true">'
+        f'<svg class="bar {kind}" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
         '<line class="track" x1="0" x2="100" y1="6" y2="6"/>'
         f'<line class="reach" x1="{left * 100:.2f}" x2="{right * 100:.2f}" y1="6" y2="6"/>'
         f'<line class="point" x1="{value * 100:.2f}" x2="{value * 100:.2f}" y1="1" y2="11"/></svg>'
@@ -116,21 +117,30 @@ def results(record: dict[str, Any]) -> str:
             continue
         on, name = result.get("on") or {}, result.get("name", "result")
         interval = interval_text(result)
-        saw = result.get("saw_target_labels")
+        saw, n = result.get("saw_target_labels"), result.get("n")
         cells = [
             ("model", f"<strong>{escape(result.get('model', '–'))}</strong>"),
             ("on", f"{escape(on.get('data', '–'))} <small>{escape(role_text(on))}</small>"),
             (str(name), f"<b>{escape(quantity(result.get('value'), name))}</b> <small>{escape(interval)}</small>"),
             ("interval", bar(result)),
-            ("rows", escape(plain(result.get("n")))),
+            ("rows", escape(f"{n:,}" if isinstance(n, int) else "–")),
             ("saw target labels", '<span class="oracle">yes</span>' if saw else "no"),
         ]
-        rows.append("<tr>" + "".join(f'<td data-label="{escape(label(k))}">{v}</td>' for k, v in cells) + "</tr>")
+        rows.append(
+            "<tr>" + "".join(f'<td data-label="{escape(label(k))}"><span>{v}</span></td>' for k, v in cells) + "</tr>"
+        )
     if not rows:
         return ""
     names = {str(r.get("name", "result")) for r in record["results"] if isinstance(r, dict)}
     measure = label(names.pop()) if len(names) == 1 else "result"
-    heads = ("model", "on", f"{measure}, 95 % interval", "0 to 100 %", "rows", "saw target labels")
+    heads = (
+        "model",
+        "on",
+        f"{measure}, 95 % interval",
+        "0 to 100 %" if "<svg" in "".join(rows) else "",
+        "rows",
+        "saw target labels",
+    )
     head = "".join(f'<th scope="col">{escape(h)}</th>' for h in heads)
     table = f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     lead = "An interval covers the choice of these rows, not the choice of seed."
@@ -159,7 +169,7 @@ def least_sure(figure: dict[str, Any], record: dict[str, Any]) -> str:
         differ = " differ" if says != floor else ""
         cards.append(
             f'<li class="card{differ}"><img src="data:image/png;base64,{png}" '
-            f'alt="{escape(entry.get("name"))}: {says}" loading="lazy">'
+            f'alt="{escape(entry.get("name"))}: {says}">'
             f'<span class="says after">{says} <small>{escape(quantity(entry.get("confidence")))}</small></span>'
             f'<span class="says before">{floor} <small>{escape(quantity(entry.get("confidence_floor")))}</small></span>'
             f'<span class="file" title="{escape(entry.get("name"))}">{escape(entry.get("name"))}</span></li>'
@@ -179,18 +189,28 @@ def settings(record: dict[str, Any]) -> str:
     told = {"schema", "method", "seed", "room", "serves", "command", "started", "status", "hyperparameters", "network"}
     told |= {"data", "versions", "machine", "results", "verdict", "warnings", "classes", "seconds", "openings"}
     tables = [definitions("Method", [(k, record[k]) for k in ("room", "method", "serves", "seed") if k in record])]
-    tables.append(definitions("Hyperparameters", (record.get("hyperparameters") or {}).items()))
-    tables.append(definitions("Network", (record.get("network") or {}).items()))
-    for role, facts in (record.get("data") or {}).items():
-        if isinstance(facts, dict):
-            tables.append(definitions(f"Data: {label(role)}", facts.items()))
+    tables += [definitions(k.capitalize(), facts(record.get(k), k)) for k in ("hyperparameters", "network")]
+    for role, described in facts(record.get("data"), "data"):
+        tables.append(definitions(f"Data: {label(role)}", facts(described, "name")))
     run: list[tuple[object, object]] = [(key, record[key]) for key in ("status", "started") if key in record]
-    run += [(f"seconds, {model}", value) for model, value in (record.get("seconds") or {}).items()]
+    run += [(f"seconds, {model}", value) for model, value in facts(record.get("seconds"), "in all")]
     run += [("opened", f"{o.get('data')} at {o.get('when')}") for o in record.get("openings") or []]
     run += [("classes", record["classes"])] if record.get("classes") else []
-    run += [(key, value) for key, value in record.items() if key not in told]
+    run += [(label(key), value) for key, value in record.items() if key not in told and value not in ([], {}, None)]
     tables.append(definitions("Run", run))
-    tables += [definitions(label(k).capitalize(), (record.get(k) or {}).items()) for k in ("versions", "machine")]
+    tables += [definitions(k.capitalize(), facts(record.get(k), k)) for k in ("versions", "machine")]
     command = record.get("command")
     shown = f'<pre class="command"><code>{escape(command)}</code></pre>' if command else ""
     return section("settings", "Every setting", f'{shown}<div class="tables">{"".join(tables)}</div>')
+
+
+def facts(value: Any, name: str) -> list[tuple[str, Any]]:
+    """List a part of the record as name and value, whether it is a dict, a single value, or absent.
+
+    Example:
+        >>> facts({"cores": 2}, "machine"), facts(12.3, "in all"), facts(None, "machine")
+        ([('cores', 2)], [('in all', 12.3)], [])
+    """
+    if isinstance(value, dict):
+        return [(str(key), item) for key, item in value.items()]
+    return [] if value is None else [(name, value)]

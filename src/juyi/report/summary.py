@@ -65,7 +65,7 @@ def summary_lines(record: dict[str, Any]) -> list[str]:
         record: what run.json holds; any part may be absent.
 
     Returns:
-        Lines without line breaks; the caller adds where the report is.
+        Lines without line breaks or any other control character; the caller adds where the report is.
 
     Example:
         >>> result = {"name": "accuracy", "model": "dann", "value": 0.842, "low": 0.808, "high": 0.871, "n": 500,
@@ -98,4 +98,4 @@ def summary_lines(record: dict[str, Any]) -> list[str]:
         lines = [sentence, *lines] if verdict.get("answer") == "hurt" else [*lines, sentence]
     said = sentence or ""
     lines += [f"Warning: {warning}" for warning in record.get("warnings") or [] if str(warning) not in said]
-    return [" ".join(line.split("\n")) for line in lines]
+    return ["".join(sign if sign.isprintable() else " " for sign in str(line)) for line in lines]

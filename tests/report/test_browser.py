@@ -1,0 +1,132 @@
+"""Open the page as a person does: from a file, in a browser, without network."""
+
+import json
+import shutil
+
+import pytest
+
+from juyi.report import write_report
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium or chromedriver is not installed"),
+]
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+HOSTILE = '</script><img src=x onerror="document.title=1">'
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1100,900"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def prefer(browser, scheme):
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def open_page(browser, run):
+    """Open the report in light colours, and give the console's messages and the addresses that were asked for."""
+    prefer(browser, "light")
+    browser.get("about:blank")
+    browser.get_log("browser"), browser.get_log("performance")
+    browser.get(write_report(run).as_uri())
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    return [entry["message"] for entry in browser.get_log("browser")], asked
+
+
+def ask(browser, expression):
+    return browser.execute_script(f"return {expression}")
+
+
+def wait(browser, expression):
+    WebDriverWait(browser, 15).until(lambda _: ask(browser, expression), message=expression)
+
+
+def test_the_page_opens_without_errors_and_asks_for_nothing(browser, make_run, tmp_path):
+    run = make_run(tmp_path / "run")
+    messages, asked = open_page(browser, run)
+    assert messages == []
+    assert {address.split(":")[0] for address in asked} <= {"file", "data"}
+    assert [address for address in asked if address.startswith("file")] == [run.report.as_uri()]
+    assert ask(browser, "performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length") == 0
+    for chart, marks in (("map-0", ".point"), ("map-1", ".point"), ("balance", ".bars path"), ("loss-1", ".js-line")):
+        wait(browser, f"document.querySelectorAll('#{chart} {marks}').length > 0")
+    assert ask(browser, "document.querySelectorAll('#map-0 .point').length") == 70
+    assert ask(browser, "[...document.images].every(image => image.naturalWidth == 8)")
+    assert ask(browser, "document.documentElement.scrollWidth <= window.innerWidth")
+
+
+COLOURS = "[...new Set([...document.querySelectorAll('#map-0 .point')].map(p => p.style.fill))]"
+
+
+def test_the_switch_recolours_the_maps_by_class(browser, make_run, tmp_path):
+    open_page(browser, make_run(tmp_path / "run"))
+    wait(browser, f"{COLOURS}.length == 2")
+    before = ask(browser, COLOURS)
+    outline = "p.getAttribute('d')[1] + p.getAttribute('d').length"
+    shapes = f"new Set([...document.querySelectorAll('#map-0 .point')].map(p => {outline})).size"
+    assert ask(browser, shapes) == 1
+    browser.execute_script("document.querySelector('input[value=class]').click()")
+    wait(browser, f"{COLOURS}.length == 3")
+    assert not set(before) & set(ask(browser, COLOURS)) and ask(browser, shapes) == 2
+    assert ask(browser, "document.querySelector('.key.domain').hidden && !document.querySelector('.key.class').hidden")
+    browser.execute_script("document.querySelector('input[value=domain]').click()")
+    wait(browser, f"{COLOURS}.length == 2")
+    assert ask(browser, COLOURS) == before
+
+
+def test_dark_mode_changes_the_page_and_the_charts_at_once(browser, make_run, tmp_path):
+    open_page(browser, make_run(tmp_path / "run"))
+    light = lambda: sum(ask(browser, "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"))  # noqa: E731
+    wait(browser, f"{COLOURS}.length == 2")
+    before = ask(browser, COLOURS)
+    assert light() > 700
+    prefer(browser, "dark")
+    wait(browser, f"!{COLOURS}.includes({json.dumps(before[0])})")
+    assert light() < 120
+    prefer(browser, "light")
+    wait(browser, f"{COLOURS}.includes({json.dumps(before[0])})")
+
+
+def test_the_page_fits_a_phone(browser, make_run, tmp_path):
+    screen = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        open_page(browser, make_run(tmp_path / "run"))
+        wait(browser, f"{COLOURS}.length == 2")
+        assert ask(browser, "document.documentElement.scrollWidth") == 360
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_hostile_names_run_nothing_and_are_shown_as_text(browser, make_run, tmp_path):
+    run = make_run(tmp_path / "run", None, [f"{HOSTILE}{i}" for i in range(3)])
+    messages, asked = open_page(browser, run)
+    wait(browser, "document.querySelectorAll('#balance .bars path').length > 0")
+    assert messages == [] and {a.split(":")[0] for a in asked} <= {"file", "data"}
+    assert ask(browser, "document.title") == "dann: digits@train → digits_m@train – Juyi"
+    assert ask(browser, "[...document.images].every(image => image.src.startsWith('data:image/png'))")
+    assert HOSTILE + "0" in ask(browser, "document.querySelector('.key.class').textContent")
+    assert ask(browser, "document.querySelector('#balance .xtick').textContent").startswith("</script>")
