@@ -172,7 +172,7 @@ def least_sure(figure: dict[str, Any], record: dict[str, Any]) -> str:
             f'alt="{escape(entry.get("name"))}: {says}">'
             f'<span class="says after">{says} <small>{escape(quantity(entry.get("confidence")))}</small></span>'
             f'<span class="says before">{floor} <small>{escape(quantity(entry.get("confidence_floor")))}</small></span>'
-            f'<span class="file" title="{escape(entry.get("name"))}">{escape(entry.get("name"))}</span></li>'
+            f'<span class="file" title="{escape(entry.get("name"))}">{escape(str(entry.get("name")).rsplit("/", 1)[-1])}</span></li>'
         )
     body = f'<ul class="cards">{"".join(cards)}</ul>' if cards else ""
     serves = escape(record.get("serves") or "the model")
