@@ -164,15 +164,16 @@ def least_sure(figure: dict[str, Any], record: dict[str, Any]) -> str:
             png = base64.b64encode(base64.b64decode(str(entry["png"]), validate=True)).decode()
         except (KeyError, TypeError, binascii.Error):
             continue
+        name = str(entry.get("name"))
         says = escape(entry.get("prediction"))
         floor = escape(entry.get("prediction_floor"))
         differ = " differ" if says != floor else ""
         cards.append(
             f'<li class="card{differ}"><img src="data:image/png;base64,{png}" '
-            f'alt="{escape(entry.get("name"))}: {says}">'
+            f'alt="{escape(name)}: {says}">'
             f'<span class="says after">{says} <small>{escape(quantity(entry.get("confidence")))}</small></span>'
             f'<span class="says before">{floor} <small>{escape(quantity(entry.get("confidence_floor")))}</small></span>'
-            f'<span class="file" title="{escape(entry.get("name"))}">{escape(str(entry.get("name")).rsplit("/", 1)[-1])}</span></li>'
+            f'<span class="file" title="{escape(name)}">{escape(name.rsplit("/", 1)[-1])}</span></li>'
         )
     body = f'<ul class="cards">{"".join(cards)}</ul>' if cards else ""
     serves = escape(record.get("serves") or "the model")
