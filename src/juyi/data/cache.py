@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -47,7 +48,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
             f"{path}: cannot be written ({error.strerror or error}); free space, or set JUYI_CACHE to another folder"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def scratch(shape: Sequence[int], dtype: Any = np.uint8) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from juyi.data import cache
 from juyi.errors import DataError
 
 
@@ -95,6 +96,8 @@ class Domain:
         y.flags.writeable = False
         for field, value in (("y", y), ("labelled", labelled)):
             object.__setattr__(self, field, value)
+        if self.row_names is not None and len(self.row_names) != n:
+            raise DataError(f"{self.name}: there are {len(self.row_names)} row names, but {n} rows")
         if self.group is not None:
             object.__setattr__(self, "group", np.asarray(self.group, np.int64))
 
@@ -144,7 +147,19 @@ class Domain:
 
 
 def take_rows(x: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Copy rows of `x`; images whose memory runs N×H×W×C keep that order (it is the fast one in training)."""
+    """Copy rows of `x`; images whose memory runs N×H×W×C keep that order (it is the fast one in training).
+
+    A copy too large for memory goes to a nameless file, see `juyi.data.cache.scratch`.
+    """
     if x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous:
-        return np.asarray(x.transpose(0, 2, 3, 1)[index]).transpose(0, 3, 1, 2)
-    return np.asarray(x[index])
+        return _take(x.transpose(0, 2, 3, 1), index).transpose(0, 3, 1, 2)
+    return _take(x, index)
+
+
+def _take(x: np.ndarray, index: np.ndarray) -> np.ndarray:
+    if len(index) * x[:1].nbytes <= cache.MEMORY_LIMIT:
+        return np.asarray(x[index])
+    copy = cache.scratch((len(index), *x.shape[1:]), x.dtype)
+    for start in range(0, len(index), 4096):
+        copy[start : start + 4096] = x[index[start : start + 4096]]
+    return copy

@@ -71,13 +71,17 @@ def labels_from_text(cells: Sequence[str], column: str, place: Callable[[int], s
 
 
 def labels_from_names(names: Sequence[str | None]) -> Labels:
-    """Turn names of classes into codes, in natural order; None is an unlabelled row.
+    """Turn names of classes into codes, in natural order, integers by value; None is an unlabelled row.
 
     Example:
         >>> labels_from_names(["dog", None, "cat"]).y.tolist()
         [1, 0, 0]
+        >>> labels_from_names(["10", "-1", "9"]).classes
+        ('-1', '9', '10')
     """
-    classes = tuple(sorted({name for name in names if name is not None}, key=natural_key))
+    given = {name for name in names if name is not None}
+    by_value = all(_INTEGER.fullmatch(name) for name in given)
+    classes = tuple(sorted(given, key=(lambda name: (int(name), name)) if by_value else natural_key))
     codes = {name: code for code, name in enumerate(classes)}
     labelled = np.array([name is not None for name in names], bool)
     y = np.array([0 if name is None else codes[name] for name in names], np.int64)

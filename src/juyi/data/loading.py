@@ -79,7 +79,7 @@ class _Reader:
             return self._path([Path(self.name)], None)
         rest, limit = split_limit(self.name)
         if _exists(rest):
-            return self._path([Path(rest)], limit)
+            return self._enough(self._path([Path(rest)], limit), limit)
         wanted = parse_name(self.name)
         if wanted.place in BUILT_IN:
             return self._made(wanted, ("train", "test"), BUILT_IN[wanted.place])

@@ -6,12 +6,14 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from juyi.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """What Pillow may try: formats that only hold pixels (EPS, for one, would start a program)."""
+# Pillow knows the others from the start; these two must be there before threads ask for them.
+assert {"TIFF", "WEBP"} == {TiffImagePlugin.TiffImageFile.format, WebPImagePlugin.WebPImageFile.format}
 
 SUFFIXES = frozenset(
     [

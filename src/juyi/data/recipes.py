@@ -128,8 +128,9 @@ def _make_mnist_m(split: str, digits: str, photographs: str, progress: Callable[
         plain, held = load(f"{digits}@{split}"), _photographs(photographs)
     except DataError as error:
         raise DataError(
-            f"mnist_m@{split}: is made from {digits} and {photographs}, which are not all there ({error}); set JUYI_DATA "
-            "to a folder that holds both, or name others with juyi.data.make('mnist_m', digits=..., photographs=...)"
+            f"mnist_m@{split}: is made from {digits} and {photographs}, which are not all there ({error}); "
+            "set JUYI_DATA to a folder that holds both, "
+            "or name others with juyi.data.make('mnist_m', digits=..., photographs=...)"
         ) from error
     if not plain.is_images or plain.x.shape[1] != 1:
         raise DataError(f"mnist_m@{split}: {digits} holds no grey images; name grey digits")
@@ -140,7 +141,7 @@ def _make_mnist_m(split: str, digits: str, photographs: str, progress: Callable[
 
 
 def _photographs(name: str) -> list[np.ndarray]:
-    """Read photographs h×w×3, from parquet each in its own size: to stretch upright ones would change what is seen."""
+    """Read photographs h×w×3; from parquet each in its own size, since stretching would change textures."""
     from juyi.data.loading import load
 
     wanted, folder = parse_name(name), data_folder()

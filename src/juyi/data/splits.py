@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from juyi.data.domain import Domain
+from juyi.data.names import natural_key
 from juyi.errors import DataError, SettingError, nearest
 
 
@@ -114,15 +116,13 @@ def _labels_from_file(domain: Domain, path: Path) -> Domain:
     classes = domain.classes
     numeric = classes is None and domain.labelled is not None and bool(domain.labelled.any())
     if classes is None and not numeric:
-        from juyi.data.names import natural_key
-
         classes = tuple(sorted({label for _, _, label in wanted}, key=natural_key))
     codes = {name: code for code, name in enumerate(classes or ())}
     y = np.zeros(domain.size, np.float32 if numeric else np.int64)
     labelled = np.zeros(domain.size, bool)
     for line, name, label in wanted:
         if name not in rows:
-            raise DataError(f"{path}, line {line}: {domain.name} has no row named {name}; {nearest(name, _few(rows))}")
+            raise DataError(f"{path}, line {line}: {domain.name} has no row named {name}; {_near_row(name, rows)}")
         row = rows[name]
         if labelled[row]:
             raise DataError(f"{path}, line {line}: {name} is given a second label; keep one line a row")
@@ -155,9 +155,11 @@ def _read_labels(path: Path) -> list[tuple[int, str, str]]:
         raise DataError(f"{path}: cannot be read as CSV ({error}); save it as UTF-8 text with commas") from error
 
 
-def _few(rows: dict[str, int]) -> list[str]:
-    """Return names to compare a wrong one with: comparing with a million would take minutes."""
-    return list(rows)[:2000]
+def _near_row(name: str, rows: dict[str, int]) -> str:
+    """Name a row like the one asked for; only some are compared, since a million would take minutes."""
+    some = list(rows)[:2000]
+    close = difflib.get_close_matches(name, some, n=1)
+    return f"did you mean {close[0]}?" if close else f"its rows are named like {some[0]}"
 
 
 def _number(label: str, path: Path, line: int) -> float:
