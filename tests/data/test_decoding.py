@@ -28,12 +28,6 @@ def test_one_colour_image_makes_all_rgb_and_says_so(tmp_path, write_image, grey)
     assert domain.notes == ("1 of 2 images repeated from grey to RGB, since others have colour",)
 
 
-def _turned(image):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees clockwise
-    return {"array": image, "exif": exif}
-
-
 @pytest.mark.parametrize(
     ("name", "image", "options", "pixel", "note"),
     [
@@ -73,6 +67,25 @@ def test_mixed_sizes_become_the_commonest_or_the_size_asked_for(tmp_path, write_
     assert load(tmp_path, size=8).x.shape == (3, 1, 8, 8)
     with pytest.raises(DataError, match="size is 0; give a number of pixels"):
         load(tmp_path, size=0)
+
+
+def test_where_no_size_is_commonest_the_middle_one_serves(tmp_path, write_image):
+    for i, side in enumerate([90, 2, 7]):
+        write_image(tmp_path / f"{i}.png", np.zeros((side, side), np.uint8))
+    assert load(tmp_path).x.shape == (3, 1, 7, 7)
+
+
+@pytest.mark.parametrize("form", [".png", ".jpg", ".gif", ".tif"])
+def test_no_damage_ends_in_anything_but_a_skipped_image(tmp_path, write_image, form):
+    rng = np.random.default_rng(0)
+    good = write_image(tmp_path / f"good{form}", rng.integers(0, 256, (20, 20, 3), np.uint8)).read_bytes()
+    for i in range(40):
+        bad = bytearray(good)
+        for place in rng.integers(0, 64 if i % 2 else len(bad), 4):
+            bad[place] = rng.integers(256)
+        (tmp_path / f"{i}{form}").write_bytes(bytes(bad[: rng.integers(len(bad))] if i % 5 == 0 else bad))
+    domain = load(tmp_path, size=20, skip_bad=True)
+    assert f"good{form}" in domain.row_names and "images skipped" in domain.notes[-1]
 
 
 def _spoil(folder, write_image, picture):
@@ -199,6 +212,16 @@ class TestLargeSets:
         assert part.x.transpose(0, 2, 3, 1).flags.c_contiguous
         np.testing.assert_array_equal(part.x[:, 0], images[:0:-1])
         assert not [p for p in cache.cache_folder().iterdir() if p.name != "decoded"]
+
+    def test_a_disk_too_small_is_told_before_anything_is_written(self, tmp_path, write_image, grey, monkeypatch):
+        import shutil
+
+        for i, image in enumerate(grey(30)):
+            write_image(tmp_path / f"{i}.png", image)
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10, 5, 5))
+        with pytest.raises(WriteError, match=r"no room for .* or make the images smaller with --size"):
+            load(tmp_path)
+        assert not list(cache.cache_folder().glob("**/*.npy"))
 
     def test_an_unwritable_cache_is_one_clear_line(self, tmp_path, write_image, grey, monkeypatch):
         for i, image in enumerate(grey(30)):

@@ -160,6 +160,20 @@ def test_a_path_in_parquet_is_never_opened(tmp_path, write_parquet, write_image,
         load(path)
 
 
+def test_any_damage_to_parquet_is_one_line(tmp_path, write_parquet):
+    rng = np.random.default_rng(0)
+    good = write_parquet(tmp_path / "g.parquet", {"a": [1.0, 2.0], "label": ["x", "y"]}).read_bytes()
+    for _ in range(60):
+        bad = bytearray(good)
+        for place in rng.integers(0, len(bad), 4):
+            bad[place] = rng.integers(256)
+        (tmp_path / "b.parquet").write_bytes(bytes(bad))
+        try:
+            load(tmp_path / "b.parquet")
+        except DataError as error:
+            assert "\n" not in str(error)
+
+
 def test_damaged_parquet_is_one_line(tmp_path):
     (tmp_path / "d.parquet").write_bytes(b"PAR1 nonsense")
     with pytest.raises(DataError, match="cannot be read as parquet") as error:
@@ -175,7 +189,7 @@ def test_npz_with_images_codes_and_names(tmp_path, grey):
     assert load(f"{path}[:2]").size == 2
 
 
-def _raw_npz(path, header, data, **member):
+def _raw_npz(path, header, data):
     body = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", body)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
-from sklearn import datasets
 
 from juyi.data.domain import Domain
 from juyi.data.recipes import blend_with_photographs
@@ -26,6 +25,8 @@ def digits(split: str) -> Domain:
         >>> digits("train").x.shape, digits("test").x.shape
         ((1297, 1, 28, 28), (500, 1, 28, 28))
     """
+    from sklearn import datasets  # here, since it takes a second to load
+
     bunch = datasets.load_digits()
     rng = np.random.default_rng(0)
     by_class = [np.flatnonzero(bunch.target == code) for code in range(10)]
@@ -56,6 +57,8 @@ def digits_m(split: str) -> Domain:
         >>> digits_m("test").x.shape
         (500, 3, 28, 28)
     """
+    from sklearn import datasets
+
     plain = digits(split)
     photographs = [np.asarray(photograph) for photograph in datasets.load_sample_images().images]
     halves = [p[:, : p.shape[1] // 2] if split == "train" else p[:, p.shape[1] // 2 :] for p in photographs]

@@ -63,18 +63,38 @@ def scratch(shape: Sequence[int], dtype: Any = np.uint8) -> np.ndarray:
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if size <= MEMORY_LIMIT:
         return np.empty(shape, dtype)
-    folder = cache_folder()
+    folder = check_room(size)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(folder).free < size:
-            raise OSError(f"{size / 1e9:.1f} GB are needed")
         with tempfile.TemporaryFile(dir=folder) as file:
             return np.memmap(file, dtype, mode="w+", shape=tuple(shape))
     except OSError as error:
-        raise WriteError(
-            f"{folder}: no room for {size / 1e9:.1f} GB of images ({error}); "
-            "free some space, set JUYI_CACHE to another folder, or make the images smaller with --size"
-        ) from error
+        raise _no_room(folder, size, error) from error
+
+
+def check_room(size: int) -> Path:
+    """Return the cache folder, made if need be, after a look whether so many bytes fit.
+
+    A mapped file that outgrows its disk would end the process without a word.
+
+    Raises:
+        WriteError: they do not fit, or the folder cannot be made.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise _no_room(folder, size, error) from error
+    if free < size:
+        raise _no_room(folder, size, f"{free / 1e9:.1f} GB are free")
+    return folder
+
+
+def _no_room(folder: Path, size: int, why: object) -> WriteError:
+    return WriteError(
+        f"{folder}: no room for {size / 1e9:.1f} GB of images ({why}); "
+        "free some space, set JUYI_CACHE to another folder, or make the images smaller with --size"
+    )
 
 
 def cache_key(*parts: Any) -> str:
@@ -94,8 +114,8 @@ def read_decoded(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
         return None
 
 
-def write_decoded(key: str, blocks: Iterable[np.ndarray], row_shape: tuple[int, int, int]) -> tuple[Path, int]:
-    """Write blocks of rows k×H×W×C one after the other as one `.npy` file; return it and the number of rows.
+def write_decoded(key: str, blocks: Iterable[np.ndarray], row_shape: tuple[int, int, int]) -> Path:
+    """Write blocks of rows k×H×W×C one after the other as one `.npy` file, and return it.
 
     Plain writes and no mapping: a full disk is then an error that can be caught and not a dead process.
     """
@@ -114,7 +134,7 @@ def write_decoded(key: str, blocks: Iterable[np.ndarray], row_shape: tuple[int, 
         assert file.tell() == start, "the header's length must not depend on the number of rows"
 
     write_whole(path, write)
-    return path, rows
+    return path
 
 
 def write_record(path: Path, record: dict[str, Any]) -> np.ndarray:

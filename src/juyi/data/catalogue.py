@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from juyi.data.domain import Domain
-from juyi.data.parquet import features_of
+from juyi.data.parquet import DAMAGED, features_of
 from juyi.data.places import data_folder, sets_in, splits_in
 from juyi.data.recipes import cache_path
 
@@ -90,7 +89,7 @@ def _described(name: str, folder: Path) -> KnownData:
                 files = [pq.ParquetFile(path) for path in paths]
                 rows[split] = sum(file.metadata.num_rows for file in files)
                 kinds.add("features" if features_of(files[0].schema_arrow)[1] is None else "images")
-            except (OSError, pa.ArrowException) as error:
+            except DAMAGED as error:
                 broken = f"{paths[0]}: cannot be read ({' '.join(str(error).split())[:100]}); fetch it anew"
         elif paths[0].is_dir():
             kinds.add("images")

@@ -17,6 +17,8 @@ from juyi.errors import DataError
 
 _CACHE_VERSION = 1
 _BLOCK_BYTES = 64 << 20
+_WORTH_A_THREAD = 48 * 48
+"""Pixels from which threads help: below, they only wait for one another to hold the interpreter."""
 
 _SENTENCES = {
     "upright": "{} turned upright, as the EXIF orientation says",
@@ -73,7 +75,8 @@ class _Tally:
 def decode(pictures: Pictures, *, size: int | None = None, skip_bad: bool = False) -> Decoded:
     """Decode all pictures to one size and one number of channels.
 
-    All stay grey if all are grey; else all become RGB.  Without `size` they get the commonest size among them.
+    All stay grey if all are grey; else all become RGB.  Without `size` they get the commonest size among them (of
+    several equally common, the middle one).
     More than `cache.MEMORY_LIMIT` bytes go to a memory-mapped file of the user's cache folder, once.
 
     Args:
@@ -119,7 +122,8 @@ def _into_file(
     skip_bad: bool,
     tally: _Tally,
 ) -> Decoded:
-    path, _ = cache.write_decoded(key, blocks, shape)
+    cache.check_room(len(pictures.names) * shape[0] * shape[1] * shape[2])
+    path = cache.write_decoded(key, blocks, shape)
     try:
         good, notes = _close(pictures, shape, skip_bad, tally)
     except DataError:
@@ -137,7 +141,7 @@ def _read_headers(pool: ThreadPoolExecutor, pictures: Pictures, tally: _Tally) -
             return _reason(error)
 
     headers: list[Header | None] = []
-    for part in pool.map(lambda rows: [look(i) for i in rows], _cut(range(len(pictures.names)), 64)):
+    for part in pool.map(lambda rows: [look(i) for i in rows], _cut(range(len(pictures.names)), 256)):
         for header in part:
             if isinstance(header, str):
                 tally.bad[len(headers)] = header
@@ -152,7 +156,10 @@ def _common_shape(headers: Sequence[Header], size: int | None) -> tuple[int, int
     if size is not None:
         return size, size, channels
     counts = Counter((header.height, header.width) for header in headers)
-    height, width = max(counts, key=lambda pair: (counts[pair], pair[0] * pair[1], pair))
+    most = max(counts.values())
+    tied = sorted((pair for pair in counts if counts[pair] == most), key=lambda pair: (pair[0] * pair[1], pair))
+    # Where no size is commonest, neither the smallest nor the largest (which may be damaged) may decide for all.
+    height, width = tied[len(tied) // 2]
     return height, width, channels
 
 
@@ -174,7 +181,7 @@ def _decode_blocks(
 
     step = max(16, min(2048, _BLOCK_BYTES // (shape[0] * shape[1] * shape[2])))
     for part in _cut(todo, step):
-        results = [r for some in pool.map(lambda rows: [work(i) for i in rows], _cut(part, 16)) for r in some]
+        results = list(pool.map(work, part) if shape[0] * shape[1] >= _WORTH_A_THREAD else map(work, part))
         arrays = []
         for i, result in zip(part, results, strict=True):
             if isinstance(result, str):

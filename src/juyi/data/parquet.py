@@ -21,6 +21,9 @@ from juyi.errors import DataError
 
 Choose = Callable[[int], np.ndarray]
 
+DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What reading a damaged parquet file raises."""
+
 
 def load_parquet(
     files: Sequence[Path],
@@ -68,7 +71,7 @@ def load_parquet(
         return images_with_labels(
             _RowGroups(opened, image), rows, labels, name=name, stamp=stamp, size=size, skip_bad=skip_bad
         )
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGED as error:
         raise DataError(f"{name}: cannot be read as parquet ({_line(error)}); fetch or write the file anew") from error
 
 
@@ -130,7 +133,7 @@ def encoded_images(files: Sequence[Path]) -> list[bytes]:
                 raise DataError(f"{file}: has no column of images; name a file of images")
             read = _RowGroups([opened], column)
             found += [data for row in range(opened.metadata.num_rows) if (data := read(row)[0]) is not None]
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGED as error:
             raise DataError(f"{file}: cannot be read as parquet ({_line(error)}); fetch the file anew") from error
     return found
 
