@@ -1,0 +1,194 @@
+"""What every method of adaptation shares: its settings, `fit` and `predict`; a method adds its stages."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from juyi.data import align, as_domain, check_trainable
+from juyi.data.domain import Domain
+from juyi.errors import DataError
+from juyi.nets import SOURCE, TARGET, Network, build_network, default_network
+from juyi.training import (
+    Checkpoint,
+    Method,
+    Optimiser,
+    Processes,
+    Rows,
+    Served,
+    Settings,
+    StageGenerator,
+    Watcher,
+    choose_device,
+    choose_precision,
+    hyperparameter,
+    learn,
+)
+
+
+class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
+    """Learn from labelled examples there and unlabelled ones here; serve here.
+
+    A method is one file with a subclass that says, in `stages`, how it learns.  The class attributes are facts
+    about it that the contract (`juyi.check.check_method`) and the documentation read.
+    """
+
+    batch_coupled: ClassVar[str | None] = "batch norm, where the network has it, sees the rows of one process only"
+    """Why many processes do not equal one with a larger batch; None if they do."""
+
+    net: str | nn.Module = hyperparameter("auto", "network: a name, module:factory, or auto (by the data's shape)")
+    epochs: int = hyperparameter(20, "passes over the larger domain, in each stage", low=1, high=100_000)
+    batch: int = hyperparameter(64, "rows of each domain in a step", low=2, high=65_536)
+    optimiser: str = hyperparameter("adam", "sgd (with momentum) or adam (decoupled decay)", choices=("sgd", "adam"))
+    learning_rate: float = hyperparameter(1e-3, "learning rate at the start", low=0.0, high=10.0)
+    momentum: float = hyperparameter(0.9, "momentum of sgd, first beta of adam", low=0.0, high=0.9999)
+    weight_decay: float = hyperparameter(0.0, "weight decay", low=0.0, high=1.0)
+    schedule: str = hyperparameter(
+        "cosine", "how the learning rate falls", choices=("constant", "inverse", "cosine")
+    )
+    batch_norm: str = hyperparameter(
+        "domain",
+        "batch norm of named networks: none, shared, or domain (statistics of source and target apart)",
+        choices=("none", "shared", "domain"),
+    )
+    standardise: str = hyperparameter(
+        "source",
+        "how images are scaled: source (its mean and spread) or image (each by its own)",
+        choices=("source", "image"),
+    )
+    device: str = hyperparameter("auto", "where to compute", choices=("auto", "cpu", "cuda"))
+    precision: str = hyperparameter(
+        "auto", "number type: auto measures once which is faster", choices=("auto", "float32", "bfloat16")
+    )
+    random_state: int = hyperparameter(0, "seed", low=0, high=2**63 - 1)
+
+    @abstractmethod
+    def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:
+        """Yield the stages in which `net` learns, and return the network that serves."""
+        raise NotImplementedError
+
+    def recipe(self, **changes: Any) -> Optimiser:
+        """The optimiser that the settings describe, with `changes`."""
+        settings = {
+            "kind": self.optimiser,
+            "learning_rate": self.learning_rate,
+            "momentum": self.momentum,
+            "weight_decay": self.weight_decay,
+            "schedule": self.schedule,
+        }
+        return Optimiser(**{**settings, **changes})
+
+    def fit(self, X: Any, y: Any = None, *, target: Any = None) -> Adapter:
+        """Learn from the labelled source `X` and the target.
+
+        Args:
+            X: the source: a `Domain`, or an array (images or features) with its labels `y`.
+            y: labels of an array `X`; unknown ones are None, NaN or masked.
+            target: a `Domain`, whose labels are read only where they are `labelled`, or an unlabelled array.
+                None means that there is nothing to adapt to: the source alone is learnt.
+
+        Raises:
+            DataError: the data cannot be learnt from, or the domains do not fit together.
+            SettingError: a hyperparameter is out of its range.
+            TrainingDivergedError: a loss became NaN or infinite.
+        """
+        self.check_hyperparameters()
+        source = as_domain(X, y, name="source")
+        domains = (source,) if target is None else (source, as_domain(target, name="target"))
+        aligned = align(*domains)
+        self.learn(aligned[0], aligned[1] if target is not None else None)
+        if not isinstance(X, Domain):
+            known = np.ma.compressed(y) if isinstance(y, np.ma.MaskedArray) else np.asarray(y)
+            if np.issubdtype(known.dtype, np.integer):
+                self.classes_ = np.unique(known)
+        return self
+
+    def learn(
+        self,
+        source: Domain,
+        target: Domain | None,
+        *,
+        watcher: Watcher | None = None,
+        checkpoint: Checkpoint | None = None,
+        processes: Processes | None = None,
+    ) -> Adapter:
+        """Learn from two aligned domains, watched and stored: what `fit` and the command share."""
+        self.check_data(source, target)
+        device = choose_device(self.device)
+        source_rows = Rows(source, device)
+        target_rows = Rows(target, device) if target else None
+        classes = source.classes or ()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            name = default_network(source_rows.x) if self.net == "auto" else self.net
+            net = build_network(
+                name, source_rows.x, len(classes), batch_norm=self.batch_norm, standardise=self.standardise
+            )
+        net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        first = source_rows.take(np.arange(min(self.batch, source.size)))
+        dtype = choose_precision(self.precision, net, first, device)
+        settings = Settings(self.random_state, device, dtype, processes or Processes())
+        self.net_ = learn(
+            lambda net: self._stages(net, source_rows, target_rows), net, settings, watcher, checkpoint
+        )
+        self.settings_ = settings
+        self.shape_ = tuple(source.x.shape[1:])
+        self.domain_classes_ = classes
+        self.classes_ = np.asarray(classes)
+        self.n_features_in_ = int(np.prod(self.shape_))
+        return self
+
+    def check_data(self, source: Domain, target: Domain | None) -> None:
+        """Raise a `DataError` if a domain cannot be learnt from: one class, no labels, fewer rows than a batch."""
+        if source.classes is None and source.labelled.any():
+            raise DataError(f"{source.name}: its labels are numbers, but methods of adapt tell classes; bin them first")
+        check_trainable(source, self.batch)
+        if target is not None:
+            check_trainable(target, self.batch, needs_labels=False)
+
+    def _stages(self, net: Network, source: Rows, target: Rows | None) -> StageGenerator:
+        """The method's stages; without a target, there is nothing to do but to learn the source."""
+        if target is None:
+            from juyi.adapt.source_only import supervised
+
+            return (yield from supervised(self, net, source, None))
+        return (yield from self.stages(net, source, target))
+
+    def scores(self, X: Any, *, domain: str = TARGET) -> np.ndarray:
+        """Return the scores (logits), N×C, float32, of rows of the target (or of the `source`)."""
+        return self._served().scores(X, domain)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probabilities of the classes for target rows, N×C, each row summing to 1."""
+        return self._served().predict_proba(X)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the predicted class of each target row, N."""
+        return self._served().predict(X)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the features of target rows, N×width, float32."""
+        return self._served().features(X, TARGET)
+
+    def transform_source(self, X: Any) -> np.ndarray:
+        """Return the features of source rows, N×width, float32."""
+        return self._served().features(X, SOURCE)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the accuracy on labelled target rows."""
+        domain = as_domain(X, y)
+        assert domain.classes is not None
+        truth = np.asarray(domain.classes)[domain.y[domain.labelled]]
+        predicted = self.predict(domain.select(domain.labelled)).astype(truth.dtype)
+        return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
+
+    def _served(self) -> Served:
+        check_is_fitted(self, "net_")
+        return Served(self.net_, self.shape_, self.classes_)

@@ -1,0 +1,128 @@
+"""What a run found: predictions of every model, accuracies with intervals, the verdict, what the figures show."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+
+from juyi.adapt.base import Adapter
+from juyi.data.domain import Domain
+from juyi.data.splits import subset_rows
+from juyi.measure import (
+    class_balance_figure,
+    collapse_warnings,
+    least_sure_figure,
+    maps_figure,
+    verdict_from_test,
+    verdict_without_labels,
+    wilson_interval,
+)
+from juyi.nets import SOURCE, TARGET
+from juyi.runs import RunFolder
+from juyi.runs.files import write_json, write_text
+from juyi.training.machine import now
+
+FLOOR = "source_only"
+_MAP_ROWS = 600
+
+
+class Outcome:
+    """Writes the results of fitted models into a run folder and its record.
+
+    Args:
+        folder: where to.
+        record: what run.json will hold; `results`, `verdict`, `warnings` and `openings` are filled in.
+        models: the fitted methods by name, the floor first; the last one serves.
+    """
+
+    def __init__(self, folder: RunFolder, record: dict[str, Any], models: dict[str, Adapter]) -> None:
+        self.folder, self.record, self.models = folder, record, models
+        self.served = list(models)[-1]
+        self.classes: list[str] = record["classes"]
+        self.results: list[dict[str, Any]] = []
+
+    def write(self, validation: Domain, target: Domain | None, test: Domain | None) -> None:
+        """Write everything; the test set is opened here, once, after all else is settled."""
+        self.record["results"], self.record["warnings"] = self.results, []
+        self._score(validation, "source_validation", SOURCE)
+        if target is not None:
+            self._look_at(validation, target)
+        if test is not None:
+            self._open(test)
+
+    def _look_at(self, validation: Domain, target: Domain) -> None:
+        probabilities = {name: model.predict_proba(target) for name, model in self.models.items()}
+        predictions = {name: p.argmax(1) for name, p in probabilities.items()}
+        self._write_predictions(target, probabilities)
+        shares = validation.class_counts() / max(1, validation.class_counts().sum())
+        self.record["warnings"] = collapse_warnings(predictions[self.served], shares, self.classes)
+        write_json(self.folder.figures / "class_balance.json", class_balance_figure(self.classes, shares, predictions))
+        if target.is_images:
+            names = [target.row_name(row) for row in range(target.size)]
+            floor = probabilities.get(FLOOR, probabilities[self.served])
+            figure = least_sure_figure(target.x, probabilities[self.served], floor, self.classes, names)
+            write_json(self.folder.figures / "least_sure.json", figure)
+        self._write_maps(validation, target, predictions)
+        if len(self.models) > 1:
+            self.record["verdict"] = verdict_without_labels(
+                predictions[self.served], predictions[FLOOR], self.served, FLOOR,
+                rows="images" if target.is_images else "rows", warnings=self.record["warnings"],
+            )  # fmt: skip
+
+    def _write_maps(self, validation: Domain, target: Domain, predictions: dict[str, np.ndarray]) -> None:
+        seed = self.record["seed"]
+        some_source = validation.select(subset_rows(validation.size, _MAP_ROWS, seed))
+        rows = subset_rows(target.size, _MAP_ROWS, seed)
+        some_target = target.select(rows)
+        features = {
+            name: (model.transform_source(some_source), model.transform(some_target))
+            for name, model in self.models.items()
+        }
+        chosen = {name: codes[rows] for name, codes in predictions.items()}
+        figure = maps_figure(features, some_source.y, chosen, self.classes, seed, _MAP_ROWS)
+        write_json(self.folder.figures / "maps.json", figure)
+
+    def _open(self, test: Domain) -> None:
+        self.record["openings"].append({"data": test.name, "when": now()})
+        correct = self._score(test, "test", TARGET)
+        if len(self.models) > 1:
+            self.record["verdict"] = verdict_from_test(
+                correct[self.served], correct[FLOOR], self.served, FLOOR,
+                rows="test images" if test.is_images else "test rows", warnings=self.record["warnings"],
+            )  # fmt: skip
+
+    def _score(self, data: Domain, role: str, domain: str) -> dict[str, np.ndarray]:
+        """Add the accuracy of every model on labelled rows to the results; return which rows were right."""
+        correct = {}
+        known = data.select(data.labelled)
+        for name, model in self.models.items():
+            correct[name] = model.scores(known, domain=domain).argmax(1) == known.y
+            right, n = int(correct[name].sum()), known.size
+            low, high = wilson_interval(right, n)
+            self.results.append(
+                {
+                    "name": "accuracy",
+                    "model": name,
+                    "value": right / n,
+                    "low": low,
+                    "high": high,
+                    "n": n,
+                    "on": {"data": data.name, "role": role},
+                    "saw_target_labels": self.record["target_labels"]["given"] > 0,
+                }
+            )
+        return correct
+
+    def _write_predictions(self, target: Domain, probabilities: dict[str, np.ndarray]) -> None:
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["name", *(f"{name}{kind}" for name in self.models for kind in ("", "_confidence"))])
+        columns = [(p.argmax(1), p.max(1)) for p in probabilities.values()]
+        for row in range(target.size):
+            cells = [cell for codes, sure in columns for cell in (self.classes[codes[row]], f"{sure[row]:.4f}")]
+            table.writerow([target.row_name(row), *cells])
+        write_text(self.folder.predictions, text.getvalue())
+

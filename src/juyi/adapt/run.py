@@ -1,0 +1,279 @@
+"""A whole adaptation, from names of data to a run folder with models, predictions, verdict and report's figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from juyi.adapt.base import Adapter
+from juyi.adapt.outcome import Outcome
+from juyi.adapt.source_only import SourceOnly
+from juyi.data import align, hold_out, load, withhold_labels
+from juyi.data.domain import Domain
+from juyi.errors import DataChangedError, JuyiError, RunFolderError
+from juyi.runs import RunFolder
+from juyi.training import (
+    Checkpoint,
+    Processes,
+    Rows,
+    Silent,
+    StageRun,
+    check_known,
+    choose_device,
+    declared,
+    join_processes,
+    write_model,
+)
+from juyi.training.machine import describe_machine, now, versions
+from juyi.training.watchers import Bar, Log, Records, Together
+
+FLOOR = "source_only"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for, in words that fit into run.json, so that the run can be resumed and repeated.
+
+    Args:
+        source: the name of the labelled data.
+        target: the name of the data to adapt to; None to learn the source alone (`juyi train`).
+        test: the name of labelled data, scored once, at the end.
+        target_labels: `0`, a number a class, `all`, or the path of a CSV file: the labels that may be read.
+        label: the label's column, in tables.
+        size: bring all images to this many pixels square; None for the largest that is there.
+        intersect_classes: go on with the classes that the domains share.
+        skip_bad: leave out images that cannot be read.
+        command: the command line, to be printed in the report.
+    """
+
+    source: str
+    target: str | None = None
+    test: str | None = None
+    target_labels: str = "0"
+    label: str | None = None
+    size: int | None = None
+    intersect_classes: bool = False
+    skip_bad: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The data of a request: loaded, their hidden labels erased, aligned, a part of the source held out."""
+
+    training: Domain
+    validation: Domain
+    target: Domain | None
+    test: Domain | None
+    fingerprints: dict[str, dict[str, Any]]
+
+
+def run(
+    request: Request,
+    method: Adapter,
+    *,
+    out: Path | str | None = None,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> RunFolder:
+    """Carry out a request in a new run folder.
+
+    Source only is trained beside `method`, under the same shared settings; both are written, applied to the
+    target and, if `test` was named, scored on it once, at the end.
+
+    Args:
+        request: the data.
+        method: an unfitted method; source only itself gives a run with one model.
+        out: the folder; None takes the first free `runs/METHOD-N`.
+        overwrite: replace a run that is there.
+        console: where to show progress; None shows nothing.
+
+    Raises:
+        DataError, SettingError, RunFolderError: the input is wrong; nothing was written.
+        TrainingDivergedError, WriteError: the work failed; what was stored is intact.
+    """
+    method.check_hyperparameters()
+    processes = join_processes()
+    given = prepare(request, method)
+    method.check_data(given.training, given.target)
+    name = command_name(type(method))
+    folder = RunFolder.create(out, name, overwrite=overwrite) if processes.is_first else None
+    record = first_record(request, method, given)
+    if folder:
+        folder.write(record)
+    return _carry_out(folder, record, given, method, processes, console or Console(quiet=True))
+
+
+def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[str, type[Adapter]]) -> RunFolder:
+    """Go on with a run that was killed, to the same bits (same kind of machine, same number of threads).
+
+    Raises:
+        RunFolderError: the run is finished.
+        DataChangedError: the data are no longer those that the run began with.
+    """
+    record = folder.read()
+    if record.get("status") == "finished":
+        raise RunFolderError(f"{folder.path}: is finished; there is nothing to resume")
+    try:
+        kind = methods[record["method"]]
+        check_known(kind, record["hyperparameters"])
+        method = kind(**record["hyperparameters"])
+        request = Request(**record["request"])
+        threads, precision = int(record["machine"]["threads"]), record["machine"].get("precision")
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{folder.path / 'run.json'}: cannot be resumed from ({error!r})") from error
+    torch.set_num_threads(threads)
+    if precision:
+        method.precision = precision
+    given = prepare(request, method)
+    for role, entry in given.fingerprints.items():
+        if entry["fingerprint"] != record["data"][role]["fingerprint"]:
+            raise DataChangedError(
+                f"{entry['name']}: has changed since the run in {folder.path} began (fingerprint {entry['fingerprint']}, "
+                f"was {record['data'][role]['fingerprint']}); restore it, or start a new run"
+            )
+    return _carry_out(folder, record, given, method, join_processes(), console or Console(quiet=True))
+
+
+def prepare(request: Request, method: Adapter) -> Given:
+    """Load the data of a request, erase the labels that must not be read, and bring all to one shape."""
+    options: dict[str, Any] = {
+        "label": request.label, "skip_bad": request.skip_bad, "seed": method.random_state, "size": request.size
+    }  # fmt: skip
+    source = load(request.source, **options)
+    target = load(request.target, **options) if request.target else None
+    test = load(request.test, **options) if request.test else None
+    if target is not None:
+        keep = int(request.target_labels) if request.target_labels.isdigit() else request.target_labels
+        target = withhold_labels(target, keep, method.random_state)
+    others = [domain for domain in (target, test) if domain is not None]
+    source, *others = align(source, *others, size=request.size, intersect_classes=request.intersect_classes)
+    if target is not None:
+        target = others.pop(0)
+    test = others[0] if others else None
+    training, validation = hold_out(source, seed=method.random_state)
+    named = {"source": source, "target": target, "test": test}
+    fingerprints = {
+        role: {
+            "name": domain.name,
+            "fingerprint": domain.fingerprint(),
+            "rows": domain.size,
+            "labelled": int(domain.labelled.sum()),
+            "shape": list(domain.x.shape[1:]),
+            "notes": list(domain.notes),
+        }
+        for role, domain in named.items()
+        if domain is not None
+    }
+    return Given(training, validation, target, test, fingerprints)
+
+
+def command_name(method: type[Adapter]) -> str:
+    """The name of a method on the command line: that of its file."""
+    return method.__module__.rpartition(".")[2]
+
+
+def first_record(request: Request, method: Adapter, given: Given) -> dict[str, Any]:
+    """What run.json holds before the first step."""
+    return {
+        "command": request.command,
+        "request": dataclasses.asdict(request),
+        "room": "adapt" if request.target else "train",
+        "method": command_name(type(method)),
+        "hyperparameters": {name: getattr(method, name) for name in declared(type(method))},
+        "seed": method.random_state,
+        "data": given.fingerprints,
+        "target_labels": {"given": int(given.target.labelled.sum()) if given.target else 0},
+        "classes": None if given.training.classes is None else list(given.training.classes),
+        "versions": versions(),
+        "machine": describe_machine(choose_device(method.device)),
+        "status": "running",
+        "started": now(),
+        "seconds": {},
+        "openings": [],
+        "results": [],
+        "notes": [note for entry in given.fingerprints.values() for note in entry["notes"]],
+    }
+
+
+class _Remember(Silent):
+    """Writes into run.json, before the first step, in which number type the run computes."""
+
+    def __init__(self, folder: RunFolder, record: dict[str, Any], console: Console) -> None:
+        self.folder, self.record, self.console = folder, record, console
+
+    def stage_begins(self, run: StageRun) -> None:
+        """Write it, once."""
+        precision = str(run.settings.dtype).removeprefix("torch.")
+        if self.record["machine"].get("precision") != precision:
+            self.record["machine"]["precision"] = precision
+            self.folder.write(self.record)
+            self.console.print(
+                f"computing in {precision} on {run.settings.device}, {torch.get_num_threads()} threads", highlight=False
+            )
+
+
+def _carry_out(
+    folder: RunFolder | None,
+    record: dict[str, Any],
+    given: Given,
+    method: Adapter,
+    processes: Processes,
+    console: Console,
+) -> RunFolder:
+    name = record["method"]
+    shared = {field: getattr(method, field) for field in declared(Adapter)}
+    floor = [] if name == FLOOR else [(FLOOR, SourceOnly(**shared))]
+    models: dict[str, Adapter] = {}
+    for model, adapter in [*floor, (name, method)]:
+        _learn(folder, record, given, model, adapter, processes, console)
+        models[model] = adapter
+    if folder is None:  # another process than the first: its work is done
+        return RunFolder(Path())
+    record["serves"] = name
+    record["network"] = {
+        "name": method.net_.name, "parameters": sum(p.numel() for p in method.net_.parameters())
+    }  # fmt: skip
+    console.print("predicting, drawing the maps", highlight=False)
+    Outcome(folder, record, models).write(given.validation, given.target, given.test)
+    record["status"], record["finished"] = "finished", now()
+    folder.write(record)
+    shutil.rmtree(folder.checkpoint, ignore_errors=True)
+    return folder
+
+
+def _learn(
+    folder: RunFolder | None,
+    record: dict[str, Any],
+    given: Given,
+    model: str,
+    adapter: Adapter,
+    processes: Processes,
+    console: Console,
+) -> None:
+    if folder is None:
+        adapter.learn(given.training, given.target, processes=processes)
+        return
+    device = choose_device(adapter.device)
+    target = Rows(given.target, device) if given.target else None
+    log, bar = Log(folder.log, model), Bar(console, model)
+    records = Records(folder.records, model, Rows(given.validation, device), target)
+    watcher = Together([_Remember(folder, record, console), log, records, bar])
+    checkpoint = Checkpoint(folder.checkpoint / model)
+    try:
+        adapter.learn(given.training, given.target, watcher=watcher, checkpoint=checkpoint, processes=processes)
+    except JuyiError as error:
+        record["status"], record["error"] = "failed", str(error)
+        folder.write(record)
+        raise
+    finally:
+        bar.close()
+    record["seconds"][model] = round(log.seconds, 2)
+    layers = {"batch_norm": adapter.batch_norm, "standardise": adapter.standardise}
+    write_model(folder.models, model, adapter.net_, adapter.shape_, adapter.domain_classes_, layers)

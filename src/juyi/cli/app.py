@@ -1,0 +1,64 @@
+"""Put the verbs together, run one, and turn every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+import juyi
+from juyi.cli import adapt, data, demo, methods, predict, report, resume, train
+from juyi.errors import JuyiError
+from juyi.training import leave_processes
+
+VERBS = (adapt, train, predict, resume, report, methods, data, demo)
+
+
+def build(arguments: Sequence[str]) -> App:
+    """Return the command; the verbs look at the arguments to offer the settings of the method that is named."""
+    app = App(
+        name="juyi",
+        help="Transfer learning: learn there, work here. 举一反三",
+        version=juyi.__version__,
+        result_action="return_value",
+    )
+    for verb in VERBS:
+        verb.register(app, arguments)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 1 the run failed, 2 the input was wrong."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        build(arguments)(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _fail(f"{_first_sentence(error)}", 2, debug)
+    except JuyiError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        return _fail("stopped; `juyi resume RUN` goes on where it was", 130, debug)
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1, debug)
+    except Exception as error:  # the last resort: a fault of Juyi's own, said as one
+        return _fail(f"a fault in Juyi itself ({type(error).__name__}: {error}); --debug shows where", 1, debug)
+    finally:
+        leave_processes()
+    return 0
+
+
+def _first_sentence(error: CycloptsError) -> str:
+    return " ".join(str(error).split())
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"juyi: {message}", file=sys.stderr)
+    return code

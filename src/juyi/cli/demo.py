@@ -1,0 +1,34 @@
+"""`juyi demo`: the main job on data that come with the installation, in at most two minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+
+from juyi import adapt
+from juyi.cli import options
+from juyi.cli.adapt import start
+
+
+def register(app: App, arguments: Sequence[str]) -> None:
+    """Add the verb."""
+
+    def demo(**given: Any) -> None:
+        """Adapt from scikit-learn's digits to the same kind of digits on photographs; needs no data from outside."""
+        request = adapt.Request(
+            "digits@train", "digits_m@train", "digits_m@test",
+            command="juyi adapt digits@train digits_m@train --test digits_m@test --epochs 60",
+        )  # fmt: skip
+        method = adapt.METHODS["dann"](epochs=60, random_state=given["seed"])
+        start(request, method, given)
+
+    parameters = [
+        options.option("out", Path, Path("juyi-demo"), "the run's folder"),
+        options.option("seed", int, 0, "seed"),
+        options.option("overwrite", bool, False, "replace a demo that is there"),
+        *options.show_options(),
+    ]
+    options.register(app, arguments, "demo", demo, parameters)

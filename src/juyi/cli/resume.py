@@ -1,0 +1,26 @@
+"""`juyi resume RUN`: go on with a run that was stopped, to the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cyclopts import App
+
+from juyi import adapt
+from juyi.cli import options
+from juyi.cli.adapt import finish
+from juyi.runs import RunFolder
+
+
+def register(app: App, arguments: Sequence[str]) -> None:
+    """Add the verb."""
+
+    def resume(**given: Any) -> None:
+        """Go on with a run that was stopped or killed; it ends with the same bits as if it had not been."""
+        folder = RunFolder.open(given["run"])
+        adapt.resume(folder, console=options.progress_console(), methods=adapt.METHODS)
+        finish(folder, as_json=given["json"])
+
+    parameters = [options.argument("run", "the folder of the run"), *options.show_options()]
+    options.register(app, arguments, "resume", resume, parameters)

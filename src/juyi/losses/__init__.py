@@ -1,0 +1,6 @@
+"""Pure loss functions that more than one method needs: tensors in, a scalar out."""
+
+from juyi.losses.domain import domain_loss, reversal_ramp, reverse_gradient
+from juyi.losses.labels import label_loss
+
+__all__ = ["domain_loss", "label_loss", "reversal_ramp", "reverse_gradient"]

@@ -1,0 +1,154 @@
+"""The named networks: each takes the shape of one input and the number of outputs, and gives a body and a head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from juyi.nets.normalisation import normalisation
+
+
+class Parts(NamedTuple):
+    """A body (floats to features), its number of features, and a head (features to scores)."""
+
+    body: nn.Module
+    width: int
+    head: nn.Module
+
+
+def mlp(*widths: int) -> nn.Sequential:
+    """Return linear layers of these widths with ReLU between them.
+
+    >>> [tuple(p.shape) for p in mlp(4, 3, 1).parameters()]
+    [(3, 4), (3,), (1, 3), (1,)]
+    """
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(widths, widths[1:], strict=False):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _width(body: nn.Module, shape: tuple[int, ...]) -> int:
+    """The number of features of a body, found by running it once on zeros (statistics left alone)."""
+    body.eval()
+    with torch.no_grad():
+        width = body(torch.zeros(1, *shape)).shape[1]
+    body.train()
+    return int(width)
+
+
+def lenet(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
+    """ADDA's LeNet: convolutions of 20 and 50 maps, 500 features (Tzeng et al. 2017, section 5.1)."""
+    trunk = nn.Sequential(
+        nn.Conv2d(shape[0], 20, 5), normalisation(norm, 20), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(20, 50, 5), normalisation(norm, 50), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(),
+    )  # fmt: skip
+    body = nn.Sequential(*trunk, nn.Linear(_width(trunk, shape), 500), nn.ReLU())
+    return Parts(body, 500, nn.Linear(500, outputs))
+
+
+def _lenet5(shape: tuple[int, ...], outputs: int, norm: str, factor: float) -> Parts:
+    a, b, c, d = (int(width * factor) for width in (6, 16, 120, 84))
+    trunk = nn.Sequential(
+        nn.Conv2d(shape[0], a, 5, padding=2), normalisation(norm, a), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(a, b, 5), normalisation(norm, b), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+    )  # fmt: skip
+    body = nn.Sequential(*trunk, *mlp(_width(trunk, shape), c, d), nn.ReLU())
+    return Parts(body, d, nn.Linear(d, outputs))
+
+
+def lenet5(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
+    """LeNet-5: 6 and 16 maps, 120 and 84 units (LeCun et al. 1998), with ReLU and max pooling."""
+    return _lenet5(shape, outputs, norm, 1.0)
+
+
+def lenet5_half(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
+    """LeNet-5 of half the width: 3 and 8 maps, 60 and 42 units."""
+    return _lenet5(shape, outputs, norm, 0.5)
+
+
+def dann_mnist(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
+    """The network of DANN for digits: 32 and 48 maps, a label head of 100 and 100 units.
+
+    Ganin and Lempitsky, "Unsupervised Domain Adaptation by Backpropagation", 2015, figure 4 (a), which has no
+    batch norm.
+    """
+    body = nn.Sequential(
+        nn.Conv2d(shape[0], 32, 5), normalisation(norm, 32), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 48, 5), normalisation(norm, 48), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+    )  # fmt: skip
+    width = _width(body, shape)
+    return Parts(body, width, mlp(width, 100, 100, outputs))
+
+
+def cnn_small(shape: tuple[int, ...], outputs: int, norm: str = "shared") -> Parts:
+    """Three convolutions of 3×3 with 32, 64 and 128 maps, pooled to 3×3: small pictures of any size."""
+    body = nn.Sequential(
+        nn.Conv2d(shape[0], 32, 3, padding=1), normalisation(norm, 32), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1), normalisation(norm, 64), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(64, 128, 3, padding=1), normalisation(norm, 128), nn.ReLU(), nn.AdaptiveAvgPool2d(3), nn.Flatten(),
+    )  # fmt: skip
+    return Parts(body, 1152, mlp(1152, 100, outputs))
+
+
+class _Residual(nn.Module):
+    """Two 3×3 convolutions and a short cut (He et al. 2016, figure 2)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, norm: str) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), normalisation(norm, outputs), nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), normalisation(norm, outputs),
+        )  # fmt: skip
+        self.short_cut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.short_cut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), normalisation(norm, outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.relu(self.path(x) + self.short_cut(x))
+
+
+def resnet18(shape: tuple[int, ...], outputs: int, norm: str = "shared") -> Parts:
+    """ResNet-18 (He et al. 2016), untrained; the stem is 3×3 up to 64 pixels, else 7×7 with stride and pooling."""
+    if max(shape[1:]) <= 64:
+        stem: list[nn.Module] = [nn.Conv2d(shape[0], 64, 3, 1, 1, bias=False), normalisation(norm, 64), nn.ReLU()]
+    else:
+        stem = [nn.Conv2d(shape[0], 64, 7, 2, 3, bias=False), normalisation(norm, 64), nn.ReLU()]
+        stem.append(nn.MaxPool2d(3, 2, 1))
+    blocks = [
+        _Residual(inputs, outputs, stride, norm)
+        for inputs, outputs, stride in (
+            (64, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1),
+            (128, 256, 2), (256, 256, 1), (256, 512, 2), (512, 512, 1),
+        )
+    ]  # fmt: skip
+    body = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Parts(body, 512, nn.Linear(512, outputs))
+
+
+def mlp_features(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
+    """Two hidden layers of 128 and 64 units, for tables and embeddings."""
+    inputs = 1
+    for length in shape:
+        inputs *= length
+    body = nn.Sequential(
+        nn.Flatten(), nn.Linear(inputs, 128), normalisation(norm, 128, flat=True), nn.ReLU(),
+        nn.Linear(128, 64), normalisation(norm, 64, flat=True), nn.ReLU(),
+    )  # fmt: skip
+    return Parts(body, 64, nn.Linear(64, outputs))
+
+
+NETWORKS: dict[str, Callable[[tuple[int, ...], int, str], Parts]] = {
+    "lenet": lenet,
+    "lenet5": lenet5,
+    "lenet5_half": lenet5_half,
+    "dann_mnist": dann_mnist,
+    "cnn_small": cnn_small,
+    "resnet18": resnet18,
+    "mlp": mlp_features,
+}

@@ -1,0 +1,116 @@
+"""Layers that bring inputs or activations to a common scale."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from juyi.errors import SettingError
+
+SOURCE, TARGET = "source", "target"
+
+
+class Standardise(nn.Module):
+    """Turn uint8 images, or features, into floats of about zero mean and unit spread; it is part of every network.
+
+    Because it travels with the network, `predict` takes raw images and cannot be fed the wrong scale.
+
+    Args:
+        mean: what is subtracted, a channel or feature each, in the input's own unit.
+        spread: what is divided by, likewise.
+        by_image: subtract each image's own mean and divide by its own standard deviation instead (over all its
+            pixels and channels): brightness and contrast of a picture then say nothing.
+
+    Example:
+        >>> import torch
+        >>> layer = Standardise(torch.tensor([127.5]), torch.tensor([127.5]))
+        >>> layer(torch.tensor([[[[0, 255]]]], dtype=torch.uint8)).tolist()
+        [[[[-1.0, 1.0]]]]
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, mean: Tensor, spread: Tensor, by_image: bool = False) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("spread", spread.float())
+        self.by_image = by_image
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standardise N×C×H×W images (any number type) or N×d features; float32 out, memory order kept."""
+        x = x.float()
+        if x.dim() == 2:
+            return (x - self.mean) / self.spread
+        if not self.by_image:
+            return (x - self.mean.view(1, -1, 1, 1)) / self.spread.view(1, -1, 1, 1)
+        variance, mean = torch.var_mean(x, dim=(1, 2, 3), correction=0, keepdim=True)
+        # One grey level of spread is added: a blank image gives zeros, not amplified noise.
+        return (x - mean) / (variance.sqrt() + 1.0)
+
+
+class DomainBatchNorm(nn.Module):
+    """Batch normalisation whose statistics are kept for source and target apart; scale and shift are shared.
+
+    A batch is normalised by the statistics of its own domain, so that what differs between the domains only in
+    mean and spread of an activation is gone before a critic looks.  When serving, the running statistics of the
+    domain that `select_domain` named are used.
+
+    Source: the separate statistics of Li et al., "Revisiting Batch Normalization for Practical Domain
+    Adaptation", 2016 (AdaBN), and Chang et al., "Domain-Specific Batch Normalization", CVPR 2019, here with one
+    common scale and shift.
+
+    Args:
+        channels: the number of channels or features.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.momentum = 0.1
+        self.domain = SOURCE
+        for domain in (SOURCE, TARGET):
+            self.register_buffer(f"{domain}_mean", torch.zeros(channels))
+            self.register_buffer(f"{domain}_variance", torch.ones(channels))
+            self.register_buffer(f"{domain}_seen", torch.tensor(False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise N×C×H×W or N×C; in training by the batch, which also updates the domain's running values."""
+        # A domain that was never seen in training (source only) is served by the other's statistics.
+        domain = self.domain
+        if not self.training and not self.get_buffer(f"{domain}_seen"):
+            domain = TARGET if domain == SOURCE else SOURCE
+        if self.training:
+            self.get_buffer(f"{domain}_seen").fill_(True)
+        return nn.functional.batch_norm(
+            x,
+            self.get_buffer(f"{domain}_mean"),
+            self.get_buffer(f"{domain}_variance"),
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum,
+        )
+
+
+def select_domain(module: nn.Module, domain: str) -> None:
+    """Tell every `DomainBatchNorm` in `module` from which domain the next rows come."""
+    for layer in module.modules():
+        if isinstance(layer, DomainBatchNorm):
+            layer.domain = domain
+
+
+def normalisation(kind: str, channels: int, *, flat: bool = False) -> nn.Module:
+    """Return the layer that `batch_norm` names: `none`, `shared` (ordinary) or `domain`; `flat` for N×C input.
+
+    >>> normalisation("none", 3)
+    Identity()
+    """
+    if kind == "none":
+        return nn.Identity()
+    if kind == "shared":
+        return nn.BatchNorm1d(channels) if flat else nn.BatchNorm2d(channels)
+    if kind == "domain":
+        return DomainBatchNorm(channels)
+    raise SettingError(f"batch_norm: {kind} is not one of none, shared, domain")

@@ -1,0 +1,52 @@
+"""How everything learns, once for all rooms: stages, turns, batches, checkpoints, processes."""
+
+from juyi.training.batches import Batch, PairBatch, Pairs, Rows, Single, derive_seed
+from juyi.training.checkpoint import Checkpoint
+from juyi.training.hyperparameters import Method, annotation, check_known, declared, hyperparameter, plain_type
+from juyi.training.labels import label_losses, target_label_losses
+from juyi.training.learn import Silent, StageGenerator, Watcher, learn
+from juyi.training.models import read_model, write_model
+from juyi.training.precision import choose_device, choose_precision
+from juyi.training.processes import Processes, join_processes, leave_processes
+from juyi.training.serving import Served, read_run, softmax
+from juyi.training.stage_run import Settings, StageRun, run_stage
+from juyi.training.stages import Optimiser, Stage, Step, Turn
+
+__all__ = [
+    "Batch",
+    "Checkpoint",
+    "Method",
+    "Optimiser",
+    "PairBatch",
+    "Pairs",
+    "Processes",
+    "Rows",
+    "Served",
+    "Settings",
+    "Silent",
+    "Single",
+    "Stage",
+    "StageGenerator",
+    "StageRun",
+    "Step",
+    "Turn",
+    "Watcher",
+    "annotation",
+    "check_known",
+    "choose_device",
+    "choose_precision",
+    "declared",
+    "derive_seed",
+    "hyperparameter",
+    "join_processes",
+    "label_losses",
+    "learn",
+    "leave_processes",
+    "plain_type",
+    "read_model",
+    "read_run",
+    "run_stage",
+    "softmax",
+    "target_label_losses",
+    "write_model",
+]

@@ -1,0 +1,181 @@
+"""Batches as a pure function of seed, stage and step: shuffled passes without any sampler's state."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from juyi.data.domain import Domain
+
+_MASK = (1 << 63) - 1
+
+
+def derive_seed(*key: int) -> int:
+    """Return a seed that is a pure function of the key (seed, stage, step, ...), 0 to 2⁶³ − 1.
+
+    >>> derive_seed(0, 1) == derive_seed(0, 1), derive_seed(0, 1) == derive_seed(1, 0)
+    (True, False)
+    """
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big") & _MASK
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one domain: raw inputs, labels, which labels may be read, groups."""
+
+    x: Tensor
+    y: Tensor
+    labelled: Tensor
+    group: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Rows of the source and of the target; the target is None where a stage needs none of its rows."""
+
+    source: Batch
+    target: Batch | None
+
+
+class Rows:
+    """The rows of a domain on the device, in the memory order in which a step takes them fastest.
+
+    Images stay uint8 and run N×H×W×C in memory, so that a gathered batch is channels-last already.
+
+    Args:
+        domain: the data.
+        device: where the training runs; the rows are moved there once.
+    """
+
+    def __init__(self, domain: Domain, device: torch.device) -> None:
+        x = domain.x.transpose(0, 2, 3, 1) if domain.is_images else domain.x
+        with warnings.catch_warnings():
+            # Memory-mapped data are read-only, and are only read.
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            self._x = torch.from_numpy(np.ascontiguousarray(x)).to(device)
+            self.y = torch.from_numpy(domain.y).to(device)
+        self.labelled = torch.from_numpy(domain.labelled).to(device)
+        self.group = None if domain.group is None else torch.from_numpy(domain.group).to(device)
+        self.labelled_rows = np.flatnonzero(domain.labelled)
+        self.size = domain.size
+        self.is_images = domain.is_images
+
+    @property
+    def x(self) -> Tensor:
+        """All inputs, N×C×H×W (a view) or N×d."""
+        return self._x.permute(0, 3, 1, 2) if self.is_images else self._x
+
+    def take(self, rows: np.ndarray) -> Batch:
+        """Return these rows as a batch."""
+        index = torch.from_numpy(rows).to(self._x.device)
+        x = self._x.index_select(0, index)
+        return Batch(
+            x.permute(0, 3, 1, 2) if self.is_images else x,
+            self.y.index_select(0, index),
+            self.labelled.index_select(0, index),
+            None if self.group is None else self.group.index_select(0, index),
+        )
+
+
+class Shuffle:
+    """An endless sequence of shuffled passes over `rows`: its part from `start` on is a pure function of the key."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows
+        self._passes: dict[tuple[int, ...], np.ndarray] = {}
+
+    def slice(self, key: tuple[int, ...], start: int, count: int) -> np.ndarray:
+        """Return `count` row numbers from position `start` of the sequence that `key` names."""
+        size, pieces = len(self.rows), []
+        while count > 0:
+            number, offset = divmod(start, size)
+            piece = self._pass((*key, number))[offset : offset + count]
+            pieces.append(piece)
+            start, count = start + len(piece), count - len(piece)
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def _pass(self, key: tuple[int, ...]) -> np.ndarray:
+        if key not in self._passes:
+            while len(self._passes) > 2:  # the pass before last is never asked for again
+                self._passes.pop(next(iter(self._passes)))
+            self._passes[key] = np.random.default_rng(derive_seed(*key)).permutation(self.rows)
+        return self._passes[key]
+
+
+class Single:
+    """Batches of one domain: of all its rows, or of those with a label.
+
+    Args:
+        rows: the domain.
+        size: rows a batch and process.
+        labelled_only: leave out rows without a label.
+    """
+
+    def __init__(self, rows: Rows, size: int, labelled_only: bool = False) -> None:
+        self.rows = rows
+        self.shuffle = Shuffle(rows.labelled_rows if labelled_only else np.arange(rows.size))
+        self.size = size
+
+    def steps_per_epoch(self, processes: int) -> int:
+        """The number of full batches in a pass, at least 1."""
+        return max(1, len(self.shuffle.rows) // (self.size * processes))
+
+    def batch(self, key: tuple[int, ...], step: int, process: int, processes: int) -> Batch:
+        """The batch of this step: processes take turns in one global order, so that together they hold it all."""
+        return self.rows.take(self.indices(key, step, process, processes))
+
+    def indices(self, key: tuple[int, ...], step: int, process: int, processes: int) -> np.ndarray:
+        """The row numbers of that batch."""
+        count = self.size * processes
+        return self.shuffle.slice(key, step * count, count)[process::processes]
+
+
+class Pairs:
+    """Batches with as many rows of the source as of the target; an epoch is a pass over the larger domain.
+
+    This is the one mechanism by which the target labels that a person gave reach every method.  Where only some
+    target rows have a label, each batch ends with `size // 4` of them, and only their labels are shown: so every
+    process holds as many labels as any other, and a handful of them is not lost among thousands of rows.
+    Source rows without a label are never drawn.
+
+    Args:
+        source: the labelled domain.
+        target: the other one, or None.
+        size: rows of each domain a batch and process.
+        unlabelled: draw the target rows that have no label too (else the batch's target holds labelled rows only,
+            and is None where there are none).
+    """
+
+    def __init__(self, source: Rows, target: Rows | None, size: int, unlabelled: bool = True) -> None:
+        self.source = Single(source, size, labelled_only=True)
+        self.target = Single(target, size) if target else None
+        known = len(target.labelled_rows) if target else 0
+        all_known = target is not None and known == target.size
+        self.labels = Single(target, max(1, size // 4), labelled_only=True) if target and known and not all_known else None
+        self.draw_target = unlabelled or all_known
+
+    def steps_per_epoch(self, processes: int) -> int:
+        """The number of full batches in a pass over the larger domain, at least 1."""
+        sides = [side for side in (self.source, self.target) if side]
+        return max(side.steps_per_epoch(processes) for side in sides)
+
+    def batch(self, key: tuple[int, ...], step: int, process: int, processes: int) -> PairBatch:
+        """The batch of this step for this process."""
+        source = self.source.batch((*key, 0), step, process, processes)
+        index = np.empty(0, np.int64)
+        if self.target and self.draw_target:
+            index = self.target.indices((*key, 1), step, process, processes)
+        drawn = len(index)
+        if self.labels:
+            index = np.concatenate([index, self.labels.indices((*key, 2), step, process, processes)])
+        if not self.target or not len(index):
+            return PairBatch(source, None)
+        target = self.target.rows.take(index)
+        if self.labels:
+            target.labelled[:drawn] = False
+        return PairBatch(source, target)

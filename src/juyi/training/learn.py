@@ -1,0 +1,130 @@
+"""Run a method's stages one after the other, watched and stored, from the start or from where it was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+import torch
+
+from juyi.nets import Network
+from juyi.training.batches import derive_seed
+from juyi.training.checkpoint import Checkpoint
+from juyi.training.processes import share_from_first
+from juyi.training.stage_run import Settings, StageRun, run_stage
+from juyi.training.stages import Stage, Step
+from juyi.training.state import State
+
+StageGenerator = Generator[Stage | Step, None, Network]
+
+
+class Watcher(Protocol):
+    """Whoever looks on: a progress bar, a log, records for choosing."""
+
+    def stage_begins(self, run: StageRun) -> None:
+        """A stage is about to run, from its start or from the middle."""
+        ...
+
+    def step_done(self, run: StageRun) -> None:
+        """A step is done; `run.at_epoch_end` tells whether an epoch is."""
+        ...
+
+    def stage_ends(self, run: StageRun) -> None:
+        """A stage is finished."""
+        ...
+
+    def mark(self) -> dict[str, Any]:
+        """What to store with a checkpoint so that `rewind` can come back to this moment."""
+        ...
+
+    def rewind(self, mark: dict[str, Any]) -> None:
+        """Forget what came after the moment of `mark`."""
+        ...
+
+
+class Silent:
+    """A watcher that does nothing."""
+
+    def stage_begins(self, run: StageRun) -> None:
+        """Nothing."""
+
+    step_done = stage_ends = stage_begins
+
+    def mark(self) -> dict[str, Any]:
+        """Nothing to come back to."""
+        return {}
+
+    def rewind(self, mark: dict[str, Any]) -> None:
+        """Nothing to forget."""
+
+
+def learn(
+    stages: Callable[[Network], StageGenerator],
+    net: Network,
+    settings: Settings,
+    watcher: Watcher | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Network:
+    """Run the stages that a method yields, and return the network that it says serves.
+
+    Killed at any moment and called again with the same arguments and the same checkpoint, it ends with the same
+    bits on the same kind of machine and number of threads: the generator is replayed; after each finished stage
+    the stored state is put back *before* the next stage is asked for, so that what the method builds there (a
+    copy of an encoder) sees the right weights; the unfinished stage goes on at its last stored step.
+
+    Args:
+        stages: a method's generator function, called with the network.
+        net: the network, on the settings' device; it is trained in place.
+        settings: seed, device, precision, processes.
+        watcher: who looks on.
+        checkpoint: where to store, or None.
+    """
+    watcher = watcher or Silent()
+    state = State()
+    state.see([net])
+    first = settings.processes.is_first
+    store = checkpoint if first else None
+    with torch.random.fork_rng(devices=[settings.device] if settings.device.type == "cuda" else []):
+        torch.manual_seed(derive_seed(settings.seed, 0))
+        generator = stages(net)
+        number = 0
+        while True:
+            torch.manual_seed(derive_seed(settings.seed, number))
+            try:
+                part = next(generator)
+            except StopIteration as end:
+                served: Network = end.value or net
+                return served.eval()
+            if isinstance(part, Step):
+                state.see(part.keeps)
+                run = None
+            else:
+                run = StageRun(part, number, state, settings)
+            mark = checkpoint.load_end(number, state) if checkpoint else None
+            if mark is not None:
+                watcher.rewind(mark)
+            else:
+                if run is None:
+                    assert isinstance(part, Step)
+                    part.function()
+                else:
+                    _run_watched(run, watcher, checkpoint, store)
+                share_from_first([b for m in state.modules() for b in m.buffers()], settings.processes)
+                if store:
+                    store.save_end(number, state, watcher.mark())
+            number += 1
+
+
+def _run_watched(run: StageRun, watcher: Watcher, checkpoint: Checkpoint | None, store: Checkpoint | None) -> None:
+    mark = checkpoint.load_latest(run) if checkpoint else None
+    if mark is not None:
+        watcher.rewind(mark)
+    watcher.stage_begins(run)
+
+    def after_step(run: StageRun) -> None:
+        watcher.step_done(run)
+        if store:
+            store.save_latest_if_due(run, watcher.mark())
+
+    run_stage(run, after_step)
+    watcher.stage_ends(run)

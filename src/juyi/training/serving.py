@@ -1,0 +1,81 @@
+"""A trained network at work: raw rows in, scores, features and predictions out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from juyi.data import as_domain, conform
+from juyi.nets import TARGET, Network
+from juyi.runs import RunFolder
+from juyi.training.batches import Rows
+from juyi.training.models import read_model
+
+
+class Served:
+    """A network with the shape of its inputs and the names of its classes.
+
+    Args:
+        net: the network.
+        shape: of one input, C×H×W or d; other images are brought to it.
+        classes: what `predict` answers, one a score.
+    """
+
+    def __init__(self, net: Network, shape: Sequence[int], classes: Sequence[Any] | np.ndarray) -> None:
+        self.net, self.shape, self.classes = net, tuple(shape), np.asarray(classes)
+
+    def scores(self, X: Any, domain: str = TARGET) -> np.ndarray:
+        """Return the scores (logits), N×C, float32, of rows that come from `domain`."""
+        return self._compute(X, lambda x: self.net(x, domain))
+
+    def features(self, X: Any, domain: str = TARGET) -> np.ndarray:
+        """Return the features, N×width, float32, of rows that come from `domain`."""
+        return self._compute(X, lambda x: self.net.features(x, domain))
+
+    def predict_proba(self, X: Any, domain: str = TARGET) -> np.ndarray:
+        """Return the probabilities of the classes, N×C, each row summing to 1."""
+        return softmax(self.scores(X, domain))
+
+    def predict(self, X: Any, domain: str = TARGET) -> np.ndarray:
+        """Return the most probable class of each row, N."""
+        predicted: np.ndarray = self.classes[self.scores(X, domain).argmax(1)]
+        return predicted
+
+    def _compute(self, X: Any, function: Callable[[Tensor], Tensor], batch: int = 500) -> np.ndarray:
+        data = conform(as_domain(X), self.shape)
+        rows = Rows(data, next(self.net.parameters()).device)
+        self.net.eval()
+        parts = []
+        with torch.no_grad():
+            for start in range(0, data.size, batch):
+                part = rows.take(np.arange(start, min(start + batch, data.size)))
+                parts.append(function(part.x).float().cpu())
+        computed: np.ndarray = torch.cat(parts).numpy()
+        return computed
+
+
+def read_run(folder: RunFolder | str, model: str | None = None, net: nn.Module | str | None = None) -> Served:
+    """Return the model that serves in a run folder (or the one named), ready to predict.
+
+    Args:
+        folder: the run, or its path.
+        model: a name in the run's `models`, `source_only` say; None is the one that serves.
+        net: the network, if it is one of your own.
+
+    Raises:
+        RunFolderError: there is no such run.
+        ForeignFileError: a file is absent, damaged, tampered with, or was not written by Juyi.
+    """
+    folder = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
+    network, description = read_model(folder.models, model or str(folder.read().get("serves")), net)
+    return Served(network, description["shape"], description["classes"])
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Return exp(s) / Σ exp(s) of each row."""
+    probabilities: np.ndarray = torch.softmax(torch.from_numpy(scores), dim=1).numpy()
+    return probabilities

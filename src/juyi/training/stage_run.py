@@ -1,0 +1,220 @@
+"""One stage while it runs: `run_stage` is the loop in which every method of every room learns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from juyi.errors import TrainingDivergedError
+from juyi.training.batches import derive_seed
+from juyi.training.processes import Processes, average_gradients
+from juyi.training.stages import Optimiser, Stage, Turn
+from juyi.training.state import State, copy_into
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how precisely to compute, and what the randomness comes from."""
+
+    seed: int = 0
+    device: torch.device = torch.device("cpu")
+    dtype: torch.dtype = torch.float32
+    processes: Processes = Processes()
+
+
+@dataclass
+class _Part:
+    """What a turn needs while it runs: its parameters, and the optimisers that own them."""
+
+    turn: Turn
+    parameters: list[Tensor]
+    optimisers: list[int]
+
+
+class StageRun:
+    """A stage with its optimisers, its position, and the sums of its losses since the epoch began.
+
+    Args:
+        stage: what to run.
+        number: its place among the method's stages; with the seed, it names the randomness.
+        state: the owners of all that changes; those of this stage are added to it.
+        settings: device, precision, seed, processes.
+    """
+
+    def __init__(self, stage: Stage, number: int, state: State, settings: Settings) -> None:
+        self.stage, self.number, self.settings = stage, number, settings
+        for turn in stage.turns:
+            state.see(turn.trains)
+        state.see(stage.keeps)
+        self.state = state
+        self.step = 0
+        self.steps_per_epoch = stage.over.steps_per_epoch(settings.processes.count)
+        self.total_steps = self.steps_per_epoch * stage.epochs
+        self.sums: dict[str, float] = {}
+        self.optimisers: list[torch.optim.Optimizer] = []
+        self.recipes: list[Optimiser] = []
+        self.parts = [self._part(turn) for turn in stage.turns]
+
+    def _part(self, turn: Turn) -> _Part:
+        parameters: list[Tensor] = []
+        for owner in turn.trains:
+            found = [p for p in owner.parameters() if p.requires_grad] if isinstance(owner, nn.Module) else [owner]
+            parameters += [p for p in found if not any(p is known for known in parameters)]
+        owned = {id(p): k for k, o in enumerate(self.optimisers) for g in o.param_groups for p in g["params"]}
+        new = [p for p in parameters if id(p) not in owned]
+        if new:
+            owned |= {id(p): len(self.optimisers) for p in new}
+            self.optimisers.append(turn.optimiser.build(new))
+            self.recipes.append(turn.optimiser)
+        return _Part(turn, parameters, sorted({owned[id(p)] for p in parameters}))
+
+    @property
+    def progress(self) -> float:
+        """The share of the stage's steps that are done, 0 to 1."""
+        return self.step / self.total_steps
+
+    @property
+    def epoch(self) -> int:
+        """The number of epochs that are done."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """True right after the last step of an epoch."""
+        return self.step > 0 and self.step % self.steps_per_epoch == 0
+
+    def mean_losses(self) -> dict[str, float]:
+        """The mean of each loss over the steps of the epoch so far."""
+        steps = (self.step - 1) % self.steps_per_epoch + 1
+        return {name: total / steps for name, total in self.sums.items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that is needed to go on from here: the state, and that of the optimisers."""
+        found = {f"state.{name}": value for name, value in self.state.tensors().items()}
+        for number, _, position, entries in self._optimiser_state():
+            found |= {f"optimiser.{number}.{position}.{key}": v for key, v in entries.items() if isinstance(v, Tensor)}
+        return found
+
+    def note(self) -> dict[str, Any]:
+        """What goes with the tensors: position, sums, and values that are no tensors."""
+        return {"stage": self.number, "step": self.step, "sums": self.sums, "plain": self.state.plain()}
+
+    def load(self, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
+        """Go to a stored position."""
+        own = {name.removeprefix("state."): value for name, value in tensors.items() if name.startswith("state.")}
+        self.state.load(own, note["plain"])
+        self.step, self.sums = int(note["step"]), dict(note["sums"])
+        for number, optimiser in enumerate(self.optimisers):
+            for position, parameter in enumerate(optimiser.param_groups[0]["params"]):
+                prefix = f"optimiser.{number}.{position}."
+                entries = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+                if entries:
+                    optimiser.state[parameter] = {k: _like(parameter, v) for k, v in entries.items()}
+
+    def _optimiser_state(self) -> list[tuple[int, Tensor, int, Mapping[str, Any]]]:
+        return [
+            (number, parameter, position, optimiser.state[parameter])
+            for number, optimiser in enumerate(self.optimisers)
+            for position, parameter in enumerate(optimiser.param_groups[0]["params"])
+            if parameter in optimiser.state
+        ]
+
+
+def _like(parameter: Tensor, stored: Tensor) -> Tensor:
+    """Lay a stored optimiser tensor out in memory as its parameter is: the fused kernels walk raw memory."""
+    if stored.shape != parameter.shape:
+        return stored.clone()
+    value = torch.empty_like(parameter)
+    copy_into(value, {"": stored}, "")
+    return value.detach()
+
+
+def run_stage(run: StageRun, after_step: Callable[[StageRun], None] | None = None) -> None:
+    """Run a stage from where it stands to its end.
+
+    Each step draws a batch, and each turn in it makes an update; randomness comes from (seed, stage, step,
+    process) alone.  No file, bar or thread is opened here: whoever wants to watch or to store does it in
+    `after_step`.
+
+    Raises:
+        TrainingDivergedError: a loss is not finite; the update that it asked for was not made.
+    """
+    flags = [(p, p.requires_grad) for module in run.state.modules() for p in module.parameters()]
+    training = [(layer, layer.training) for module in run.state.modules() for layer in module.modules()]
+    try:
+        for p, _ in flags:
+            p.requires_grad_(False)
+        prepared: _Part | None = None
+        while run.step < run.total_steps:
+            key = (run.settings.seed, run.number, run.step)
+            torch.manual_seed(derive_seed(*key, run.settings.processes.rank))
+            process = run.settings.processes
+            batch = run.stage.over.batch((run.settings.seed, run.number), run.step, process.rank, process.count)
+            if run.step % run.steps_per_epoch == 0:
+                run.sums = {}
+            for part in run.parts:
+                if prepared is not part:
+                    _prepare(run, part, prepared)
+                    prepared = part
+                _take_turn(run, part, batch)
+            run.step += 1
+            if after_step:
+                after_step(run)
+    finally:
+        for part in run.parts:
+            for p in part.parameters:
+                p.requires_grad_(False)
+                p.grad = None
+        for p, flag in flags:
+            p.requires_grad_(flag)
+        for layer, mode in training:
+            layer.training = mode
+
+
+def _prepare(run: StageRun, part: _Part, before: _Part | None) -> None:
+    """Let only what this turn trains have gradients and be in training mode."""
+    for p in before.parameters if before else ():
+        p.requires_grad_(False)
+    for p in part.parameters:
+        p.requires_grad_(True)
+    for module in run.state.modules():
+        module.eval()
+    for owner in part.turn.trains:
+        if isinstance(owner, nn.Module):
+            owner.train()
+
+
+def _take_turn(run: StageRun, part: _Part, batch: Any) -> None:
+    settings = run.settings
+    with torch.autocast(settings.device.type, settings.dtype, enabled=settings.dtype != torch.float32):
+        losses = part.turn.losses(batch, run.progress)
+    total = torch.stack([loss.float() for loss in losses.values()]).sum()
+    for index in part.optimisers:
+        run.optimisers[index].zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]
+    total = average_gradients(part.parameters, total, settings.processes)
+    if not math.isfinite(total.item()):
+        raise TrainingDivergedError(_why_diverged(run, losses))
+    if part.turn.gradient_hook:
+        part.turn.gradient_hook(part.parameters)
+    for index in part.optimisers:
+        for group in run.optimisers[index].param_groups:
+            group["lr"] = run.recipes[index].rate(run.progress)
+        run.optimisers[index].step()
+    for name, loss in losses.items():
+        run.sums[name] = run.sums.get(name, 0.0) + loss.item()
+
+
+def _why_diverged(run: StageRun, losses: Mapping[str, Tensor]) -> str:
+    names = [name for name, loss in losses.items() if not math.isfinite(loss.item())] or list(losses)
+    return (
+        f"stage {run.stage.name}, step {run.step}: the loss {' and '.join(names)} is not a finite number; "
+        "the last good state is kept; try a smaller --learning-rate, or --precision float32"
+    )
+
+

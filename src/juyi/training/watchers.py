@@ -1,0 +1,229 @@
+"""Who looks on while a run learns: a progress bar, the log, the records that choosing needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from juyi.errors import WriteError
+from juyi.nets import SOURCE, TARGET, Network
+from juyi.runs.files import write_tensors
+from juyi.training.batches import Rows
+from juyi.training.learn import Silent, Watcher
+from juyi.training.stage_run import StageRun
+
+
+class Together:
+    """Several watchers as one; each has its own part of the mark."""
+
+    def __init__(self, watchers: Sequence[Watcher]) -> None:
+        self.watchers = watchers
+
+    def stage_begins(self, run: StageRun) -> None:
+        """Tell them all."""
+        for watcher in self.watchers:
+            watcher.stage_begins(run)
+
+    def step_done(self, run: StageRun) -> None:
+        """Tell them all."""
+        for watcher in self.watchers:
+            watcher.step_done(run)
+
+    def stage_ends(self, run: StageRun) -> None:
+        """Tell them all."""
+        for watcher in self.watchers:
+            watcher.stage_ends(run)
+
+    def mark(self) -> dict[str, Any]:
+        """The marks of them all."""
+        return {str(number): watcher.mark() for number, watcher in enumerate(self.watchers)}
+
+    def rewind(self, mark: dict[str, Any]) -> None:
+        """Rewind them all."""
+        for number, watcher in enumerate(self.watchers):
+            watcher.rewind(mark[str(number)])
+
+
+class Log(Silent):
+    """One JSON line an epoch in `log.jsonl`; on resuming, what a killed run wrote too far is cut off.
+
+    Args:
+        path: the file.
+        model: the name of the model that is learning.
+    """
+
+    def __init__(self, path: Path, model: str) -> None:
+        self.path, self.model = path, model
+        self.seconds = 0.0
+        self._since = time.monotonic()
+
+    def stage_begins(self, run: StageRun) -> None:
+        """The clock starts."""
+        self._since = time.monotonic()
+
+    def step_done(self, run: StageRun) -> None:
+        """Write a line at the end of an epoch."""
+        now = time.monotonic()
+        self.seconds += now - self._since
+        self._since = now
+        if not run.at_epoch_end:
+            return
+        line = {
+            "model": self.model,
+            "stage": run.stage.name,
+            "epoch": run.epoch,
+            "epochs": run.stage.epochs,
+            "step": run.step,
+            "losses": {name: round(value, 6) for name, value in run.mean_losses().items()},
+            "learning_rate": run.recipes[0].rate(run.progress),
+            "seconds": round(self.seconds, 2),
+        }
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise WriteError(f"{self.path}: cannot be written ({error.strerror}); free some space, then juyi resume") from error
+
+    def mark(self) -> dict[str, Any]:
+        """The size of the file, and the seconds of training so far."""
+        return {"size": self.path.stat().st_size if self.path.exists() else 0, "seconds": self.seconds}
+
+    def rewind(self, mark: dict[str, Any]) -> None:
+        """Cut the file to the size that it had."""
+        self.seconds = float(mark["seconds"])
+        if self.path.exists():
+            os.truncate(self.path, int(mark["size"]))
+
+
+class Records(Silent):
+    """Per epoch, the logits that choosing needs: of source validation and of target, at most 5,000 rows, float16.
+
+    Args:
+        folder: the run's `records`.
+        model: the name of the model that is learning.
+        net: the method's network, which serves unless a stage says otherwise.
+        validation: held-out rows of the source.
+        target: rows of the target, or None.
+    """
+
+    limit = 5_000
+
+    def __init__(self, folder: Path, model: str, validation: Rows | None, target: Rows | None) -> None:
+        self.folder, self.model = folder, model
+        self.sides = {SOURCE: validation, TARGET: target}
+
+    def step_done(self, run: StageRun) -> None:
+        """Write the logits at the end of an epoch."""
+        if not run.at_epoch_end:
+            return
+        served = run.stage.serves or next(m for m in run.state.owners if isinstance(m, Network))
+        modes = [(layer, layer.training) for layer in served.modules()]
+        tensors = {}
+        for domain, rows in self.sides.items():
+            if rows is not None:
+                index = np.linspace(0, rows.size - 1, min(self.limit, rows.size)).astype(np.int64)
+                tensors[domain] = logits(served, rows, domain, index).half()
+        for layer, mode in modes:
+            layer.training = mode
+        name = f"{self.model}-{run.number}-{run.epoch:04d}.safetensors"
+        write_tensors(self.folder / name, tensors, {"stage": run.stage.name, "epoch": run.epoch})
+
+
+def logits(net: Network, rows: Rows, domain: str, index: np.ndarray | None = None, batch: int = 500) -> torch.Tensor:
+    """Return the scores of these rows of a domain, N×C, float32, on the CPU; the network is left in eval mode."""
+    index = np.arange(rows.size) if index is None else index
+    net.eval()
+    with torch.no_grad():
+        parts = [
+            net(rows.take(index[start : start + batch]).x, domain).float().cpu()
+            for start in range(0, len(index), batch)
+        ]
+    return torch.cat(parts)
+
+
+class Bar(Silent):
+    """A progress bar with time left on a terminal; elsewhere, a line now and then.
+
+    Args:
+        console: where to show.
+        model: the name of the model that is learning.
+        every: seconds between two lines where there is no terminal.
+        clock: the time in seconds, from any start.
+    """
+
+    def __init__(
+        self, console: Console, model: str, every: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.console, self.model, self.every, self.clock = console, model, every, clock
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._started = self._shown = 0.0
+        self._first_step = 0
+
+    def stage_begins(self, run: StageRun) -> None:
+        """Open the bar."""
+        self._started = self._shown = self.clock()
+        self._first_step = run.step
+        if not self.console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            TextColumn("{task.fields[losses]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(
+            f"{self.model}: {run.stage.name}",
+            total=run.total_steps,
+            completed=run.step,
+            epoch=run.epoch,
+            epochs=run.stage.epochs,
+            losses="",
+        )
+
+    def step_done(self, run: StageRun) -> None:
+        """Move on."""
+        now = self.clock()
+        if now - self._shown < (0.2 if self._bar else self.every):
+            return
+        self._shown = now
+        losses = " ".join(f"{name} {value:.3f}" for name, value in run.mean_losses().items())
+        if self._bar:
+            self._bar.update(self._task, completed=run.step, epoch=run.epoch + 1, losses=losses)
+        else:
+            left = (now - self._started) / max(1, run.step - self._first_step) * (run.total_steps - run.step)
+            self.console.print(
+                f"{self.model}: {run.stage.name}, epoch {run.epoch + 1}/{run.stage.epochs}, {losses}, "
+                f"{left:.0f} s left",
+                highlight=False,
+            )
+
+    def stage_ends(self, run: StageRun) -> None:
+        """Close the bar and say how it went."""
+        self.close()
+        losses = ", ".join(f"{name} {value:.3f}" for name, value in run.mean_losses().items())
+        self.console.print(
+            f"{self.model}: {run.stage.name}: {run.stage.epochs} epochs in {self.clock() - self._started:.0f} s, {losses}",
+            highlight=False,
+        )
+
+    def close(self) -> None:
+        """Take the bar off the screen, also when the run was cut short."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
