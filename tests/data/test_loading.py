@@ -85,6 +85,14 @@ def test_a_size_resizes_images_and_is_refused_for_features(tmp_path):
         load(tmp_path / "a.csv", size=8)
 
 
+def test_a_path_that_does_not_exist_names_the_one_beside_it(tmp_path):
+    (tmp_path / "pets.csv").write_text("a\n1\n")
+    with pytest.raises(DataError, match=r"pest\.csv: there is no such file or folder; did you mean .*pets\.csv"):
+        load(tmp_path / "pest.csv")
+    with pytest.raises(DataError, match="there is no such file or folder; check the path"):
+        load(tmp_path / "nowhere" / "at" / "all")
+
+
 def test_a_long_or_odd_name_is_no_crash():
     for name in ("x" * 5000, "a\0b"):
         with pytest.raises(DataError):

@@ -69,6 +69,7 @@ def test_no_label_column_means_no_labels_and_a_constant_column_is_said(table):
         ("a,a\n1,2\n", r"two columns named 'a'; rename one"),
         ("1,2\n3,4\n", r"line 1: holds only numbers, but it must name the columns"),
         ("a;b\n1;2\n", r"header has no comma"),
+        ("0 4 16\n1 2 3\n", r"header has no comma"),
         ("a,b\n1,2,3\n", r"cannot be read as CSV .*Expected 2 columns, got 3"),
         ("a,ü\n1,2\n".encode("latin-1"), r"is not UTF-8"),
     ],

@@ -69,7 +69,7 @@ class _Listing:
         self.files = [f"{sub}/{file}" for sub in self.classes for file in inside[sub]] + top
         self._explain(top, [sub for sub in subfolders if not inside[sub]])
         if not self.files:
-            raise DataError(f"{name}: holds no image{self._others(folder)}; name a folder of images (PNG, JPEG, ...)")
+            raise DataError(f"{name}: holds no image{self._others(folder)}")
 
     def _look(self, folder: Path) -> tuple[list[str], list[str]]:
         """List the images and the subfolders directly in a folder; count what is ignored."""
@@ -147,7 +147,7 @@ class _Listing:
         for suffix in (".parquet", ".csv", ".npz"):
             if found := sorted(folder.glob(f"*{suffix}")):
                 return f", but {suffix} files: name one of them, such as {found[0]}"
-        return ""
+        return "; name a folder of images (PNG, JPEG, ...)"
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -160,6 +161,14 @@ class _Reader:
         return load_npz(path, choose, name=self.name)
 
     def _unknown(self, wanted: DataName) -> DataError:
+        path = Path(wanted.place)
+        if "/" in wanted.place or path.suffix.lower() in (".parquet", ".csv", ".npz"):
+            beside = (
+                [p.name for p in path.parent.iterdir()] if _exists(str(path.parent)) and path.parent.is_dir() else []
+            )
+            close = difflib.get_close_matches(path.name, beside, n=1)
+            mend = f"did you mean {path.parent / close[0]}?" if close else "check the path"
+            return DataError(f"{self.name}: there is no such file or folder; {mend}")
         folder = data_folder()
         known = [*BUILT_IN, *recipes.RECIPES, *(sets_in(folder) if folder else ())]
         where = "a path" if folder is None else f"a path, nor in JUYI_DATA ({folder})"

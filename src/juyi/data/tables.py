@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def _read_text(path: Path, name: str) -> pa.Table:
 def _check_header(header: Sequence[str], name: str) -> None:
     if not header:
         raise DataError(f"{name}: is empty; it needs a header line and a row at least")
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+    if len(header) == 1 and re.search(r"[;\t]|\d +\d", header[0]):
         raise DataError(f"{name}: its header has no comma; save it with commas between the cells")
     double = [column for i, column in enumerate(header) if column in header[:i]]
     if double:
@@ -174,7 +175,8 @@ def _finite(values: np.ndarray, feature: str, place: Callable[[int], str]) -> np
 
 
 def _text_refused(name: str, text: Sequence[str], label: str | None) -> DataError:
-    which = f"column {text[0]} holds" if len(text) == 1 else f"columns {', '.join(text)} hold"
+    more = f" and {len(text) - 10:,} more" if len(text) > 10 else ""
+    which = f"column {text[0]} holds" if len(text) == 1 else f"columns {', '.join(text[:10])}{more} hold"
     mend = "remove such columns or turn them into numbers"
     if label is None:
         mend += f", or name the labels, as in --label {text[0]}"
