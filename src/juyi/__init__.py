@@ -1,11 +1,11 @@
 """Juyi: transfer learning. Shown one corner, infer the other three.
 
-    import juyi
+import juyi
 
-    source = juyi.load("digits@train")
-    target = juyi.withhold_labels(juyi.load("digits_m@train"))
-    model = juyi.adapt.DANN(random_state=0).fit(source, target=target)
-    model.predict(juyi.load("digits_m@test"))
+source = juyi.load("digits@train")
+target = juyi.withhold_labels(juyi.load("digits_m@train"))
+model = juyi.adapt.DANN(random_state=0).fit(source, target=target)
+model.predict(juyi.load("digits_m@test"))
 """
 
 from importlib.metadata import PackageNotFoundError, version

@@ -11,7 +11,7 @@ from juyi.adapt.base import Adapter
 from juyi.adapt.run import Request, resume, run
 from juyi.training.hyperparameters import find_methods
 
-METHODS: dict[str, type[Adapter]] = find_methods(__name__, __path__, Adapter)
+METHODS: dict[str, type[Adapter]] = find_methods(__name__, __path__, Adapter)  # type: ignore[type-abstract]
 """Every method by its name on the command line."""
 
 __all__ = ["METHODS", "Adapter", "Request", "resume", "run", *(m.__name__ for m in METHODS.values())]

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import copy
 
+from torch import Tensor
 from torch.nn.functional import softplus
 
 from juyi.adapt.base import Adapter
 from juyi.adapt.source_only import supervised
 from juyi.losses import domain_loss
 from juyi.nets import SOURCE, TARGET, Network, mlp
-from juyi.training import Optimiser, Pairs, Rows, Stage, StageGenerator, Turn, hyperparameter, target_label_losses
+from juyi.training import (
+    Optimiser,
+    PairBatch,
+    Pairs,
+    Rows,
+    Stage,
+    StageGenerator,
+    Turn,
+    hyperparameter,
+    target_label_losses,
+)
 
 
 class ADDA(Adapter):
@@ -32,9 +43,15 @@ class ADDA(Adapter):
         (256,)
     """
 
-    critic_width: int = hyperparameter(500, "units of each of the critic's two hidden layers", low=1, high=65_536)
-    adversarial_epochs: int = hyperparameter(20, "passes over the larger domain in step 2", low=1, high=100_000)
-    adversarial_rate: float = hyperparameter(2e-4, "learning rate of step 2 (Adam, beta 0.5)", low=0.0, high=1.0)
+    critic_width: int = hyperparameter(
+        default=500, help="units of each of the critic's two hidden layers", low=1, high=65_536
+    )
+    adversarial_epochs: int = hyperparameter(
+        default=20, help="passes over the larger domain in step 2", low=1, high=100_000
+    )
+    adversarial_rate: float = hyperparameter(
+        default=2e-4, help="learning rate of step 2 (Adam, beta 0.5)", low=0.0, high=1.0
+    )
 
     def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:
         """The source; then critic and target encoder in turns."""
@@ -44,11 +61,11 @@ class ADDA(Adapter):
         critic = mlp(net.width, self.critic_width, self.critic_width, 1).to(source.x.device)
         recipe = Optimiser("adam", self.adversarial_rate, momentum=0.5)
 
-        def critic_losses(batch, progress):
+        def critic_losses(batch: PairBatch, progress: float) -> dict[str, Tensor]:
             z_source, z_target = net.features(batch.source.x, SOURCE), adapted.features(batch.target.x, TARGET)
             return {"domain": domain_loss(critic(z_source), critic(z_target))}
 
-        def encoder_losses(batch, progress):
+        def encoder_losses(batch: PairBatch, progress: float) -> dict[str, Tensor]:
             z_target = adapted.features(batch.target.x, TARGET)
             taken_for_target = softplus(-critic(z_target).float()).mean()  # −log D
             return {"fooling": taken_for_target, **target_label_losses(adapted, batch, z_target)}

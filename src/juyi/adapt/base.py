@@ -43,31 +43,35 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     batch_coupled: ClassVar[str | None] = "batch norm, where the network has it, sees the rows of one process only"
     """Why many processes do not equal one with a larger batch; None if they do."""
 
-    net: str | nn.Module = hyperparameter("auto", "network: a name, module:factory, or auto (by the data's shape)")
-    epochs: int = hyperparameter(20, "passes over the larger domain, in each stage", low=1, high=100_000)
-    batch: int = hyperparameter(64, "rows of each domain in a step", low=2, high=65_536)
-    optimiser: str = hyperparameter("adam", "sgd (with momentum) or adam (decoupled decay)", choices=("sgd", "adam"))
-    learning_rate: float = hyperparameter(1e-3, "learning rate at the start", low=0.0, high=10.0)
-    momentum: float = hyperparameter(0.9, "momentum of sgd, first beta of adam", low=0.0, high=0.9999)
-    weight_decay: float = hyperparameter(0.0, "weight decay", low=0.0, high=1.0)
+    net: str | nn.Module = hyperparameter(
+        default="auto", help="network: a name, module:factory, or auto (by the data's shape)"
+    )
+    epochs: int = hyperparameter(default=20, help="passes over the larger domain, in each stage", low=1, high=100_000)
+    batch: int = hyperparameter(default=64, help="rows of each domain in a step", low=2, high=65_536)
+    optimiser: str = hyperparameter(
+        default="adam", help="sgd (with momentum) or adam (decoupled decay)", choices=("sgd", "adam")
+    )
+    learning_rate: float = hyperparameter(default=1e-3, help="learning rate at the start", low=0.0, high=10.0)
+    momentum: float = hyperparameter(default=0.9, help="momentum of sgd, first beta of adam", low=0.0, high=0.9999)
+    weight_decay: float = hyperparameter(default=0.0, help="weight decay", low=0.0, high=1.0)
     schedule: str = hyperparameter(
-        "cosine", "how the learning rate falls", choices=("constant", "inverse", "cosine")
+        default="cosine", help="how the learning rate falls", choices=("constant", "inverse", "cosine")
     )
     batch_norm: str = hyperparameter(
-        "domain",
-        "batch norm of named networks: none, shared, or domain (statistics of source and target apart)",
+        default="domain",
+        help="batch norm of named networks: none, shared, or domain (statistics of source and target apart)",
         choices=("none", "shared", "domain"),
     )
     standardise: str = hyperparameter(
-        "source",
-        "how images are scaled: source (its mean and spread) or image (each by its own)",
+        default="source",
+        help="how images are scaled: source (its mean and spread) or image (each by its own)",
         choices=("source", "image"),
     )
-    device: str = hyperparameter("auto", "where to compute", choices=("auto", "cpu", "cuda"))
+    device: str = hyperparameter(default="auto", help="where to compute", choices=("auto", "cpu", "cuda"))
     precision: str = hyperparameter(
-        "auto", "number type: auto measures once which is faster", choices=("auto", "float32", "bfloat16")
+        default="auto", help="number type: auto measures once which is faster", choices=("auto", "float32", "bfloat16")
     )
-    random_state: int = hyperparameter(0, "seed", low=0, high=2**63 - 1)
+    random_state: int = hyperparameter(default=0, help="seed", low=0, high=2**63 - 1)
 
     @abstractmethod
     def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:
@@ -135,9 +139,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         first = source_rows.take(np.arange(min(self.batch, source.size)))
         dtype = choose_precision(self.precision, net, first, device)
         settings = Settings(self.random_state, device, dtype, processes or Processes())
-        self.net_ = learn(
-            lambda net: self._stages(net, source_rows, target_rows), net, settings, watcher, checkpoint
-        )
+        self.net_ = learn(lambda net: self._stages(net, source_rows, target_rows), net, settings, watcher, checkpoint)
         self.settings_ = settings
         self.shape_ = tuple(source.x.shape[1:])
         self.domain_classes_ = classes

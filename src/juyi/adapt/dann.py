@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from juyi.adapt.base import Adapter
 from juyi.losses import domain_loss, reversal_ramp, reverse_gradient
 from juyi.nets import SOURCE, TARGET, Network, mlp
-from juyi.training import Pairs, Rows, Stage, StageGenerator, Turn, hyperparameter, label_losses
+from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Turn, hyperparameter, label_losses
 
 
 class DANN(Adapter):
@@ -30,14 +32,14 @@ class DANN(Adapter):
         (256,)
     """
 
-    critic_width: int = hyperparameter(100, "units of the critic's hidden layer", low=1, high=65_536)
-    reversal: float = hyperparameter(1.0, "strength that the reversal reaches", low=0.0, high=100.0)
+    critic_width: int = hyperparameter(default=100, help="units of the critic's hidden layer", low=1, high=65_536)
+    reversal: float = hyperparameter(default=1.0, help="strength that the reversal reaches", low=0.0, high=100.0)
 
     def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:
         """One stage: labels, and domains through the reversal."""
         critic = mlp(net.width, self.critic_width, 1).to(source.x.device)
 
-        def losses(batch, progress):
+        def losses(batch: PairBatch, progress: float) -> dict[str, Tensor]:
             strength = self.reversal * reversal_ramp(progress)
             z_source = net.features(batch.source.x, SOURCE)
             z_target = net.features(batch.target.x, TARGET)

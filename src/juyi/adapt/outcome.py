@@ -91,7 +91,7 @@ class Outcome:
         if len(self.models) > 1:
             self.record["verdict"] = verdict_from_test(
                 correct[self.served], correct[FLOOR], self.served, FLOOR,
-                rows="test images" if test.is_images else "test rows", warnings=self.record["warnings"],
+                rows="images" if test.is_images else "rows", warnings=self.record["warnings"],
             )  # fmt: skip
 
     def _score(self, data: Domain, role: str, domain: str) -> dict[str, np.ndarray]:
@@ -125,4 +125,3 @@ class Outcome:
             cells = [cell for codes, sure in columns for cell in (self.classes[codes[row]], f"{sure[row]:.4f}")]
             table.writerow([target.row_name(row), *cells])
         write_text(self.folder.predictions, text.getvalue())
-

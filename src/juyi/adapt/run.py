@@ -135,8 +135,8 @@ def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[s
     for role, entry in given.fingerprints.items():
         if entry["fingerprint"] != record["data"][role]["fingerprint"]:
             raise DataChangedError(
-                f"{entry['name']}: has changed since the run in {folder.path} began (fingerprint {entry['fingerprint']}, "
-                f"was {record['data'][role]['fingerprint']}); restore it, or start a new run"
+                f"{entry['name']}: has changed since the run in {folder.path} began (its fingerprint is "
+                f"{entry['fingerprint']}, not {record['data'][role]['fingerprint']}); restore it, or start a new run"
             )
     return _carry_out(folder, record, given, method, join_processes(), console or Console(quiet=True))
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from juyi.adapt.base import Adapter
 from juyi.nets import Network
-from juyi.training import Pairs, Rows, Stage, StageGenerator, Turn, label_losses
+from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Turn, label_losses
 
 
 def supervised(method: Adapter, net: Network, source: Rows, target: Rows | None) -> StageGenerator:
     """The supervised stage with which several methods begin, under the method's own settings."""
 
-    def losses(batch, progress):
+    def losses(batch: PairBatch, progress: float) -> dict[str, Tensor]:
         return label_losses(net, batch)
 
     batches = Pairs(source, target, method.batch, unlabelled=False)

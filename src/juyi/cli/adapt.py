@@ -31,9 +31,7 @@ def register(app: App, arguments: Sequence[str]) -> None:
         Source only is trained beside the method, so that you see whether adapting helped.  Labels that the
         target's files have are not read, unless --target-labels gives them.
         """
-        request = adapt.Request(
-            **{key: given[key] for key in REQUEST}, command=shlex.join(["juyi", *arguments])
-        )
+        request = adapt.Request(**{key: given[key] for key in REQUEST}, command=shlex.join(["juyi", *arguments]))
         start(request, options.method_from(method, given), given)
 
     parameters = [

@@ -23,10 +23,10 @@ def register(app: App, arguments: Sequence[str]) -> None:
     def methods(**given: Any) -> None:
         """List the methods, or with NAME the settings of one."""
         rooms = ROOMS
-        if given["for"]:
-            if given["for"] not in ROOMS:
+        if given["room"]:
+            if given["room"] not in ROOMS:
                 raise SettingError(f"--for {given['for']}: there is no such room; {nearest(given['for'], ROOMS)}")
-            rooms = {given["for"]: ROOMS[given["for"]]}
+            rooms = {given["room"]: ROOMS[given["room"]]}
         rows = [row for room, found in rooms.items() for row in describe_room(room, found)]
         if given["json"]:
             print(json.dumps({"methods": rows}, ensure_ascii=False))
@@ -36,10 +36,10 @@ def register(app: App, arguments: Sequence[str]) -> None:
         print("\nevery setting of a method: juyi adapt --method NAME --help")
 
     parameters = [
-        options.option("for_", str | None, None, "only those of a room: adapt", name="--for"),
+        options.option("room", str | None, None, "only those of a room: adapt", name="--for"),
         *options.show_options(),
     ]
-    options.register(app, arguments, "methods", lambda **given: methods(**{k.rstrip("_"): v for k, v in given.items()}), parameters)
+    options.register(app, arguments, "methods", methods, parameters)
 
 
 def describe_room(room: str, found: dict[str, type[Method]]) -> list[dict[str, Any]]:

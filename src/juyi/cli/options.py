@@ -27,11 +27,11 @@ def argument(name: str, help: str) -> inspect.Parameter:
     return inspect.Parameter(name, POSITIONAL, annotation=Annotated[str, Parameter(help=help)])
 
 
-def option(name: str, kind: Any, default: Any, help: str, **kwargs: Any) -> inspect.Parameter:
+def option(destination: str, kind: Any, default: Any, help: str, **kwargs: Any) -> inspect.Parameter:
     """An option; a `bool` is a switch without a negative form."""
     negative = {"negative": ""} if kind is bool else {}
-    marked = Annotated[kind, Parameter(help=help, **negative, **kwargs)]  # type: ignore[valid-type]
-    return inspect.Parameter(name, KEYWORD, default=default, annotation=marked)
+    marked = Annotated[kind, Parameter(help=help, **negative, **kwargs)]
+    return inspect.Parameter(destination, KEYWORD, default=default, annotation=marked)
 
 
 def data_options() -> list[inspect.Parameter]:
@@ -46,7 +46,9 @@ def data_options() -> list[inspect.Parameter]:
 def run_options() -> list[inspect.Parameter]:
     """Where a run goes, and how it is shown."""
     return [
-        option("out", Path | None, None, "the run's folder [default: the first free runs/METHOD-N]", show_default=False),
+        option(
+            "out", Path | None, None, "the run's folder [default: the first free runs/METHOD-N]", show_default=False
+        ),
         option("overwrite", bool, False, "replace a run that is in that folder"),
         *show_options(),
     ]
@@ -126,14 +128,21 @@ def register(
     app: App, arguments: Sequence[str], name: str, function: Callable[..., Any], parameters: Sequence[inspect.Parameter]
 ) -> None:
     """Add a verb whose options are `parameters`; a `--config` file is read under the same names."""
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    signature = inspect.Signature(parameters)
+
+    def verb(*values: Any, **given: Any) -> Any:
+        bound = signature.bind(*values, **given)
+        bound.apply_defaults()
+        return function(**bound.arguments)
+
+    verb.__doc__ = function.__doc__
+    verb.__signature__ = signature  # type: ignore[attr-defined]
+    verb.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    app.command(verb, name=name)
     path = _value_of(arguments, "--config")
-    verb = app.command(function, name=name)
     if path and arguments and arguments[0] == name:
         read_config(Path(path))
         app[name].config = (cyclopts.config.Yaml(path, must_exist=True, use_commands_as_keys=False),)
-    del verb
 
 
 def _value_of(arguments: Sequence[str], option: str) -> str | None:

@@ -31,7 +31,11 @@ def register(app: App, arguments: Sequence[str]) -> None:
         data = load(given["data"], label=given["label"], size=given["size"], skip_bad=given["skip_bad"])
         probabilities = served.predict_proba(data)
         rows = [
-            {"name": data.row_name(row), "prediction": str(served.classes[p.argmax()]), "confidence": round(float(p.max()), 4)}
+            {
+                "name": data.row_name(row),
+                "prediction": str(served.classes[p.argmax()]),
+                "confidence": round(float(p.max()), 4),
+            }
             for row, p in enumerate(probabilities)
         ]
         if given["json"]:

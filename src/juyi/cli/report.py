@@ -21,7 +21,9 @@ def register(app: App, arguments: Sequence[str]) -> None:
         folder = RunFolder.open(given["run"])
         record = folder.read()
         if record.get("status") != "finished":
-            raise RunFolderError(f"{folder.path}: is not finished ({record.get('status')}); first: juyi resume {folder.path}")
+            raise RunFolderError(
+                f"{folder.path}: is not finished ({record.get('status')}); first: juyi resume {folder.path}"
+            )
         page = write_report(folder)
         if given["json"]:
             options.print_record(folder)

@@ -46,7 +46,9 @@ def build_network(
         try:
             parts: Any = NETWORKS[net](shape, outputs, batch_norm)
         except RuntimeError as error:
-            raise SettingError(f"--net {net}: does not fit inputs of shape {shape}; use cnn_small or larger images") from error
+            raise SettingError(
+                f"--net {net}: does not fit inputs of shape {shape}; use cnn_small or larger images"
+            ) from error
     elif isinstance(net, str) and ":" in net:
         parts = _factory(net)(shape, outputs)
     elif isinstance(net, str):
@@ -57,9 +59,7 @@ def build_network(
         return parts
     if not all(hasattr(parts, part) for part in ("body", "head", "width")):
         raise SettingError(f"--net {name}: a network of one's own needs the attributes body, head and width")
-    return Network(
-        standardiser(x, standardise == "image"), parts.body, parts.head, int(parts.width), outputs, name
-    )
+    return Network(standardiser(x, standardise == "image"), parts.body, parts.head, int(parts.width), outputs, name)
 
 
 def default_network(x: Tensor) -> str:

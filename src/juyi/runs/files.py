@@ -25,11 +25,11 @@ def write_bytes(path: Path, data: bytes) -> None:
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "wb") as file:
+        with beside.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        beside.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -38,7 +38,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise WriteError(
-            f"{path}: cannot be written ({error.strerror or error}); free some space or choose another folder with --out"
+            f"{path}: cannot be written ({error.strerror or error}); free some space, or name another folder"
         ) from error
 
 

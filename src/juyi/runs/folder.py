@@ -16,14 +16,14 @@ SCHEMA = 1
 class RunFolder:
     """A folder with one run in it.
 
-        run.json            command, method, hyperparameters, data, versions, results, verdict
-        log.jsonl           a line an epoch
-        models/NAME.safetensors + NAME.json
-        predictions.csv     of every model, on the target
-        records/            per epoch: logits on source validation and target, for choosing
-        figures/*.json      what the pictures show
-        report.html         the page
-        checkpoint/         to resume from; removed when the run is finished
+    run.json            command, method, hyperparameters, data, versions, results, verdict
+    log.jsonl           a line an epoch
+    models/NAME.safetensors + NAME.json
+    predictions.csv     of every model, on the target
+    records/            per epoch: logits on source validation and target, for choosing
+    figures/*.json      what the pictures show
+    report.html         the page
+    checkpoint/         to resume from; removed when the run is finished
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +54,9 @@ class RunFolder:
             if not (path / "run.json").is_file():
                 raise RunFolderError(f"{path}: holds files that are not a run; name another folder with --out")
             if not overwrite:
-                raise RunFolderError(f"{path}: holds a run already; add --overwrite to replace it, or name another --out")
+                raise RunFolderError(
+                    f"{path}: holds a run already; add --overwrite to replace it, or name another --out"
+                )
             for part in ("models", "records", "figures", "checkpoint"):
                 shutil.rmtree(path / part, ignore_errors=True)
             for part in ("log.jsonl", "predictions.csv", "report.html", "run.json"):

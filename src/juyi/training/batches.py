@@ -36,10 +36,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Rows of the source and of the target; the target is None where a stage needs none of its rows."""
+    """Rows of the source and of the target; the target has no rows where a stage needs none of them."""
 
     source: Batch
-    target: Batch | None
+    target: Batch
 
 
 class Rows:
@@ -148,7 +148,7 @@ class Pairs:
         target: the other one, or None.
         size: rows of each domain a batch and process.
         unlabelled: draw the target rows that have no label too (else the batch's target holds labelled rows only,
-            and is None where there are none).
+            and has no rows where there are none).
     """
 
     def __init__(self, source: Rows, target: Rows | None, size: int, unlabelled: bool = True) -> None:
@@ -156,7 +156,9 @@ class Pairs:
         self.target = Single(target, size) if target else None
         known = len(target.labelled_rows) if target else 0
         all_known = target is not None and known == target.size
-        self.labels = Single(target, max(1, size // 4), labelled_only=True) if target and known and not all_known else None
+        self.labels = (
+            Single(target, max(1, size // 4), labelled_only=True) if target and known and not all_known else None
+        )
         self.draw_target = unlabelled or all_known
 
     def steps_per_epoch(self, processes: int) -> int:
@@ -173,9 +175,7 @@ class Pairs:
         drawn = len(index)
         if self.labels:
             index = np.concatenate([index, self.labels.indices((*key, 2), step, process, processes)])
-        if not self.target or not len(index):
-            return PairBatch(source, None)
-        target = self.target.rows.take(index)
+        target = (self.target or self.source).rows.take(index)
         if self.labels:
             target.labelled[:drawn] = False
         return PairBatch(source, target)

@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 
 def hyperparameter(
+    *,
     default: T,
     help: str,
-    *,
     low: float | None = None,
     high: float | None = None,
     choices: Iterable[str] | None = None,
@@ -39,8 +39,14 @@ def hyperparameter(
         choices: the words that are allowed, or None.
         source: where the default comes from, when that is a paper.
     """
-    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices) if choices else None, "source": source}
-    return typing.cast(T, dataclasses.field(default=default, metadata=metadata))
+    metadata = {
+        "help": help,
+        "low": low,
+        "high": high,
+        "choices": tuple(choices) if choices else None,
+        "source": source,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(hyperparameter, dataclasses.field))

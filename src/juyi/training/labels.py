@@ -30,7 +30,7 @@ def label_losses(
 
 def target_label_losses(net: Network, batch: PairBatch, target: Tensor | None = None) -> dict[str, Tensor]:
     """Return `target_label`, the loss over the target labels in the batch; nothing if the person gave none."""
-    if batch.target is None or not batch.target.labelled.any():
+    if not batch.target.labelled.any():
         return {}
     known = batch.target.labelled
     if target is None:

@@ -64,11 +64,12 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
         raise ForeignFileError(f"{path}: is not the description of a model of Juyi ({error!r})") from error
     if net is None:
         if named not in NETWORKS:
-            raise SettingError(f"{path}: its network {named!r} is not built in; give it again with --net module:factory")
+            raise SettingError(
+                f"{path}: its network {named!r} is not built in; give it again with --net module:factory"
+            )
         net = named
     blank = torch.zeros((1, *shape), dtype=torch.uint8 if len(shape) == 3 else torch.float32)
     network = build_network(net, blank, outputs, **layers)
-    network.standardise.by_image = layers["standardise"] == "image" and len(shape) == 3
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

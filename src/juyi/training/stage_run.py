@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,9 +22,9 @@ class Settings:
     """Where and how precisely to compute, and what the randomness comes from."""
 
     seed: int = 0
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
-    processes: Processes = Processes()
+    processes: Processes = field(default_factory=Processes)
 
 
 @dataclass
@@ -167,9 +167,9 @@ def run_stage(run: StageRun, after_step: Callable[[StageRun], None] | None = Non
                 after_step(run)
     finally:
         for part in run.parts:
-            for p in part.parameters:
-                p.requires_grad_(False)
-                p.grad = None
+            for trained in part.parameters:
+                trained.requires_grad_(False)
+                trained.grad = None
         for p, flag in flags:
             p.requires_grad_(flag)
         for layer, mode in training:
@@ -216,5 +216,3 @@ def _why_diverged(run: StageRun, losses: Mapping[str, Tensor]) -> str:
         f"stage {run.stage.name}, step {run.step}: the loss {' and '.join(names)} is not a finite number; "
         "the last good state is kept; try a smaller --learning-rate, or --precision float32"
     )
-
-

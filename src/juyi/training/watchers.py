@@ -91,7 +91,9 @@ class Log(Silent):
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
-            raise WriteError(f"{self.path}: cannot be written ({error.strerror}); free some space, then juyi resume") from error
+            raise WriteError(
+                f"{self.path}: cannot be written ({error.strerror}); free some space, then juyi resume"
+            ) from error
 
     def mark(self) -> dict[str, Any]:
         """The size of the file, and the seconds of training so far."""
@@ -217,8 +219,9 @@ class Bar(Silent):
         """Close the bar and say how it went."""
         self.close()
         losses = ", ".join(f"{name} {value:.3f}" for name, value in run.mean_losses().items())
+        seconds = self.clock() - self._started
         self.console.print(
-            f"{self.model}: {run.stage.name}: {run.stage.epochs} epochs in {self.clock() - self._started:.0f} s, {losses}",
+            f"{self.model}: {run.stage.name}: {run.stage.epochs} epochs in {seconds:.0f} s, {losses}",
             highlight=False,
         )
 
