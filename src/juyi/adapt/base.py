@@ -43,6 +43,9 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     batch_coupled: ClassVar[str | None] = "batch norm, where the network has it, sees the rows of one process only"
     """Why many processes do not equal one with a larger batch; None if they do."""
 
+    exempt: ClassVar[dict[str, str]] = {}
+    """Checks of the contract that the method cannot keep, each with the reason."""
+
     net: str | nn.Module = hyperparameter(
         default="auto", help="network: a name, module:factory, or auto (by the data's shape)"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from juyi.adapt.base import Adapter
@@ -36,6 +38,8 @@ class SourceOnly(Adapter):
         >>> SourceOnly(epochs=20, batch=32, precision="float32").fit(x, y).score(x, y) > 0.95
         True
     """
+
+    exempt: ClassVar[dict[str, str]] = {"learns_a_shift": "it does not adapt: it is what adapting has to beat"}
 
     def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:
         """One supervised stage."""

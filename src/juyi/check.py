@@ -1,0 +1,279 @@
+"""The contract: what every method is held to, and what a stranger can hold a method of his own to.
+
+    from juyi.check import check_method
+    check_method(MyMethod)
+
+Each check is a function `check_...` of this file; a method that cannot keep one says so, with a reason, in its
+class attribute `exempt`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import inspect
+import io
+import pickle
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from sklearn.base import clone
+
+from juyi.adapt import Adapter
+from juyi.data import Domain
+from juyi.errors import DataError, SettingError
+from juyi.nets import TARGET
+from juyi.training import Checkpoint, Served, Silent, StageRun, declared, read_model, write_model
+
+CLASSES = ("a", "b", "c")
+
+
+def shifted_domains(seed: int = 0, rows: int = 240) -> tuple[Domain, Domain]:
+    """Return two domains of 8 features with three classes: the target is the source, moved and stretched.
+
+    The classes lie where they lay, relative to each other; so who brings the two clouds onto each other knows the
+    target, and who does not is wrong about most of it.  Both come with their labels.
+    """
+    random = np.random.default_rng(seed)
+    centres = np.zeros((3, 8))
+    centres[range(3), range(3)] = 3.0
+
+    def draw() -> tuple[np.ndarray, np.ndarray]:
+        y = np.arange(rows) % 3
+        return centres[y] + random.normal(scale=0.6, size=(rows, 8)), y
+
+    (x_source, y_source), (x_target, y_target) = draw(), draw()
+    x_target = 1.5 * x_target + np.array([4.0, -3.0, 2.0, 0, 0, 2.0, 0, 0])
+    source = Domain(x_source.astype(np.float32), y_source, classes=CLASSES, name="source")
+    return source, Domain(x_target.astype(np.float32), y_target, classes=CLASSES, name="target")
+
+
+def hidden(domain: Domain, y: np.ndarray | None = None) -> Domain:
+    """Return the domain with labels (its own, or `y`) of which none may be read."""
+    return Domain(domain.x, domain.y if y is None else y, np.zeros(domain.size, bool), domain.classes, name="target")
+
+
+def small(method: type[Adapter], epochs: int = 2, **settings: Any) -> Adapter:
+    """Return the method with settings for a small table."""
+    found = {"net": "mlp", "batch": 40, "precision": "float32", "device": "cpu", **settings}
+    return method(**{name: epochs for name in declared(method) if name.endswith("epochs")}, **found)
+
+
+def weights(method: Adapter) -> dict[str, torch.Tensor]:
+    """Return all weights and statistics of what serves."""
+    return {name: value.clone() for name, value in method.net_.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Tell whether two sets of weights are equal to the last bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def check_declarations(method: type[Adapter]) -> None:
+    """Every hyperparameter says what it is; the docstring names its source and has an example."""
+    assert inspect.getdoc(method), "the class needs a docstring"
+    assert ">>>" in str(inspect.getdoc(method)), "the docstring needs an example that runs"
+    for name, field in declared(method).items():
+        assert field.metadata["help"], f"hyperparameter {name} needs a help text"
+
+
+def check_learns_a_shift(method: type[Adapter]) -> None:
+    """On a shift that moves and stretches the features, it is right about nine target rows in ten."""
+    source, target = shifted_domains()
+    accuracy = small(method, epochs=20).fit(source, target=hidden(target)).score(target)
+    assert accuracy >= 0.9, f"accuracy on the target is {accuracy:.3f}, expected .9 or more"
+
+
+def check_learns_the_source_without_target(method: type[Adapter]) -> None:
+    """Without a target, it is source only, and knows the source."""
+    source, _ = shifted_domains()
+    accuracy = small(method, epochs=30).fit(source).score(source)
+    assert accuracy >= 0.95, f"accuracy on the source is {accuracy:.3f}, expected .95 or more"
+
+
+def check_hidden_labels_are_not_read(method: type[Adapter]) -> None:
+    """Permuting the target's withheld labels changes no bit."""
+    source, target = shifted_domains()
+    other = hidden(target, np.random.default_rng(1).permutation(target.y))
+    one = weights(small(method).fit(source, target=hidden(target)))
+    assert same(one, weights(small(method).fit(source, target=other))), "the withheld labels have been read"
+
+
+def check_given_labels_are_used(method: type[Adapter]) -> None:
+    """Target labels that the person gave change what is learnt."""
+    source, target = shifted_domains()
+    some = Domain(target.x, target.y, np.arange(target.size) < 12, CLASSES, name="target")
+    one = weights(small(method).fit(source, target=hidden(target)))
+    assert not same(one, weights(small(method).fit(source, target=some))), "the given target labels are not used"
+
+
+def check_seed(method: type[Adapter]) -> None:
+    """The same seed gives the same bits, another seed others; the caller's random state is left alone."""
+    source, target = shifted_domains()
+    state = torch.get_rng_state()
+    one, again, other = (
+        weights(small(method, random_state=seed).fit(source, target=hidden(target))) for seed in (3, 3, 4)
+    )
+    assert torch.equal(state, torch.get_rng_state()), "fit changes torch's global random state"
+    assert same(one, again), "two fits with one seed differ"
+    assert not same(one, other), "two seeds give the same weights"
+
+
+class _Killed(BaseException):
+    """As sudden as a kill: nothing catches it on the way."""
+
+
+class _Kill(Silent):
+    """Counts steps and stage ends over a whole run; raises at a given one."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.count = at, 0
+
+    def step_done(self, run: StageRun) -> None:
+        """Count a step."""
+        self.count += 1
+        if self.count == self.at:
+            raise _Killed
+
+    stage_ends = step_done
+
+
+def check_resumes_to_the_same_bits(method: type[Adapter]) -> None:
+    """Killed anywhere, inside or between stages, and resumed, it ends with the same bits."""
+    source, target = shifted_domains()
+    watcher = _Kill(-1)
+    whole = weights(small(method).learn(source, hidden(target), watcher=watcher))
+    events = watcher.count
+    for at in sorted({1, 2, events // 3, events // 2, 2 * events // 3, events - 1, events}):
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint = Checkpoint(Path(folder), every=0.0)
+            with contextlib.suppress(_Killed):
+                small(method).learn(source, hidden(target), watcher=_Kill(at), checkpoint=checkpoint)
+            resumed = small(method).learn(source, hidden(target), checkpoint=Checkpoint(Path(folder)))
+            assert same(whole, weights(resumed)), f"killed at event {at} of {events} and resumed, other bits come out"
+
+
+def check_saved_model_agrees(method: type[Adapter]) -> None:
+    """Written and read back, the model gives the same scores."""
+    source, target = shifted_domains()
+    fitted = small(method).fit(source, target=hidden(target))
+    with tempfile.TemporaryDirectory() as folder:
+        layers = {"batch_norm": fitted.batch_norm, "standardise": fitted.standardise}
+        write_model(Path(folder), "model", fitted.net_, fitted.shape_, CLASSES, layers)
+        net, description = read_model(Path(folder), "model")
+    read = Served(net, description["shape"], description["classes"])
+    assert np.array_equal(read.scores(target), fitted.scores(target, domain=TARGET)), "the model read back differs"
+
+
+def check_wrong_input(method: type[Adapter]) -> None:
+    """Wrong input raises the documented errors, before anything is learnt."""
+    source, target = shifted_domains()
+    images = Domain(np.zeros((50, 1, 8, 8), np.uint8))
+    one_class = source.select(source.y == 0)
+    for error, bad in (
+        (DataError, lambda: small(method).fit(source, target=images)),
+        (DataError, lambda: small(method).fit(one_class, target=hidden(target))),
+        (DataError, lambda: small(method).fit(hidden(source), target=hidden(target))),
+        (DataError, lambda: small(method, batch=1000).fit(source, target=hidden(target))),
+        (SettingError, lambda: small(method, learning_rate=-1.0).fit(source, target=hidden(target))),
+        (SettingError, lambda: small(method, net="no_such_net").fit(source, target=hidden(target))),
+    ):
+        try:
+            bad()
+        except error:
+            continue
+        raise AssertionError(f"wrong input did not raise {error.__name__}: {inspect.getsource(bad).strip()}")
+
+
+def check_estimator(method: type[Adapter]) -> None:
+    """`clone`, `get_params`, `set_params` and pickling in memory work as scikit-learn people expect."""
+    source, target = shifted_domains()
+    made = small(method, random_state=5)
+    assert clone(made).get_params() == made.get_params(), "a clone has other parameters"
+    assert made.get_params().keys() >= declared(method).keys(), "get_params leaves hyperparameters out"
+    before = made.get_params()
+    fitted = made.fit(source, target=hidden(target))
+    assert fitted is made and made.get_params() == before, "fit must return self and leave hyperparameters alone"
+    again = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(again.scores(target), fitted.scores(target)), "pickled and back, the scores differ"
+    total = fitted.predict_proba(target).sum(1)
+    assert np.allclose(total, 1, atol=1e-5), "probabilities do not sum to 1"
+
+
+@contextlib.contextmanager
+def _nothing_opened() -> Iterator[None]:
+    threads, opened, real = threading.active_count(), [], builtins.open
+
+    def watched(file: Any, *args: Any, **kwargs: Any) -> Any:
+        opened.append(str(file))
+        return real(file, *args, **kwargs)
+
+    out, err = io.StringIO(), io.StringIO()
+    with mock.patch("builtins.open", watched), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        yield
+    assert not opened, f"files were opened: {opened}"
+    assert threading.active_count() == threads, "threads were started"
+    assert not out.getvalue() + err.getvalue(), "something was printed"
+
+
+def check_quiet(method: type[Adapter]) -> None:
+    """Learning opens no file, starts no thread and prints nothing; that is for those who watch."""
+    source, target = shifted_domains()
+    small(method).fit(source, target=hidden(target))  # imports are done
+    with _nothing_opened():
+        small(method).fit(source, target=hidden(target))
+
+
+CHECKS: dict[str, Callable[[type[Adapter]], None]] = {
+    check.__name__.removeprefix("check_"): check
+    for check in (
+        check_declarations,
+        check_learns_a_shift,
+        check_learns_the_source_without_target,
+        check_hidden_labels_are_not_read,
+        check_given_labels_are_used,
+        check_seed,
+        check_resumes_to_the_same_bits,
+        check_saved_model_agrees,
+        check_wrong_input,
+        check_estimator,
+        check_quiet,
+    )
+}
+"""Every check by its name."""
+
+
+def check_method(method: type[Adapter]) -> list[str]:
+    """Hold a method to the contract, and return the names of the checks that it passed.
+
+    Checks that the class attribute `exempt` names (with a reason) are left out.
+
+    Args:
+        method: the class of the method.
+
+    Raises:
+        AssertionError: a promise is not kept; the message says which and how.
+
+    Example:
+        >>> from juyi.adapt import SourceOnly
+        >>> "seed" in check_method(SourceOnly)
+        True
+    """
+    unknown = set(method.exempt) - set(CHECKS)
+    assert not unknown, f"{method.__name__}.exempt names checks that do not exist: {sorted(unknown)}"
+    passed = []
+    for name, check in CHECKS.items():
+        if name in method.exempt:
+            continue
+        try:
+            check(method)
+        except AssertionError as error:
+            raise AssertionError(f"{method.__name__}, {name}: {error}") from error
+        passed.append(name)
+    return passed
