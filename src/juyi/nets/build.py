@@ -6,6 +6,7 @@ import copy
 import importlib
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from juyi.errors import SettingError, nearest
@@ -37,7 +38,7 @@ def build_network(
         (500, torch.Size([2, 10]))
     """
     if isinstance(net, Network):
-        return copy.deepcopy(net)
+        return _tried(copy.deepcopy(net), x, outputs)
     shape = tuple(x.shape[1:])
     name = net if isinstance(net, str) else type(net).__name__
     if isinstance(net, str) and net in NETWORKS:
@@ -56,10 +57,33 @@ def build_network(
     else:
         parts = copy.deepcopy(net)
     if isinstance(parts, Network):
-        return parts
+        return _tried(parts, x, outputs)
     if not all(hasattr(parts, part) for part in ("body", "head", "width")):
         raise SettingError(f"--net {name}: a network of one's own needs the attributes body, head and width")
-    return Network(standardiser(x, standardise == "image"), parts.body, parts.head, int(parts.width), outputs, name)
+    network = Network(standardiser(x, standardise == "image"), parts.body, parts.head, int(parts.width), outputs, name)
+    return _tried(network, x, outputs)
+
+
+def _tried(network: Network, x: Tensor, outputs: int) -> Network:
+    """Run the network on one row, which tells whether it fits and gives layers that are lazy their shapes."""
+    modes = [(layer, layer.training) for layer in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():
+            features = network.features(x[:1].cpu() if x.device.type == "cuda" else x[:1])
+            scores = network.head(features)
+    except (RuntimeError, ValueError, TypeError) as error:
+        what = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SettingError(f"--net {network.name}: fails on an input of shape {tuple(x.shape[1:])}: {what}") from error
+    for layer, mode in modes:
+        layer.training = mode
+    for part, found, expected in (("features", features, network.width), ("scores", scores, outputs)):
+        if tuple(found.shape) != (1, expected):
+            raise SettingError(
+                f"--net {network.name}: gives {part} of shape {tuple(found.shape)} for one row, but (1, {expected}) "
+                f"is needed ({'its width' if part == 'features' else 'one score a class'})"
+            )
+    return network
 
 
 def default_network(x: Tensor) -> str:
@@ -73,5 +97,5 @@ def _factory(path: str) -> Any:
     module_name, _, attribute = path.partition(":")
     try:
         return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise SettingError(f"--net {path}: cannot be imported ({error}); it is read from the Python path") from error

@@ -79,7 +79,7 @@ class DomainBatchNorm(nn.Module):
         """Normalise N×C×H×W or N×C; in training by the batch, which also updates the domain's running values."""
         # A domain that was never seen in training (source only) is served by the other's statistics.
         domain = self.domain
-        if not self.training and not self.get_buffer(f"{domain}_seen"):
+        if not self.training and not x.is_meta and not self.get_buffer(f"{domain}_seen"):
             domain = TARGET if domain == SOURCE else SOURCE
         if self.training:
             self.get_buffer(f"{domain}_seen").fill_(True)
