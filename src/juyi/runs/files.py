@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -36,15 +37,17 @@ def write_bytes(path: Path, data: bytes) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise WriteError(
             f"{path}: cannot be written ({error.strerror or error}); free some space, or name another folder"
         ) from error
+    finally:
+        with contextlib.suppress(OSError):  # it is gone where all went well, or where its folder is a file
+            beside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, UTF-8, in one piece (see `write_bytes`)."""
-    write_bytes(path, text.encode())
+    """Write a text file, UTF-8, in one piece (see `write_bytes`); of a file name that is no UTF-8, as `\\udc..`."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -92,6 +95,9 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise ForeignFileError(f"{path}: is damaged or is no safetensors file ({error})") from error
     try:
-        return tensors, json.loads(header["juyi"])
-    except (KeyError, ValueError) as error:
+        note = json.loads(header["juyi"])
+    except (KeyError, ValueError, RecursionError) as error:
         raise ForeignFileError(f"{path}: was not written by Juyi (its header lacks the note)") from error
+    if not isinstance(note, dict):
+        raise ForeignFileError(f"{path}: was not written by Juyi (its note is no table)")
+    return tensors, note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from pathlib import Path
@@ -45,8 +46,7 @@ class RunFolder:
             WriteError: the folder cannot be made.
         """
         if path is None:
-            taken = [int(m[1]) for p in Path("runs").glob(f"{method}-*") if (m := re.fullmatch(r".*-(\d+)", p.name))]
-            path = Path("runs") / f"{method}-{max(taken, default=0) + 1}"
+            return cls(_first_free(Path("runs"), method))
         path = Path(path)
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path}: is a file; name a folder with --out")
@@ -94,3 +94,18 @@ class RunFolder:
     def write(self, content: dict[str, Any]) -> None:
         """Write run.json, in one piece."""
         write_json(self.path / "run.json", {"schema": SCHEMA, **content})
+
+
+def _first_free(parent: Path, method: str) -> Path:
+    """Make `METHOD-N` after the last one; of two runs that start at the same moment, each gets its own."""
+    taken = [int(m[1]) for p in parent.glob(f"{method}-*") if (m := re.fullmatch(r".*-(\d+)", p.name))]
+    for number in itertools.count(max(taken, default=0) + 1):
+        path = parent / f"{method}-{number}"
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise WriteError(f"{path}: cannot be made ({error.strerror}); name another folder with --out") from error
+    raise AssertionError("numbers have no end")
