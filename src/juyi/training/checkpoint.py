@@ -9,9 +9,16 @@ from typing import Any
 
 import torch
 
+from juyi.errors import ForeignFileError
 from juyi.runs.files import read_tensors, write_tensors
 from juyi.training.stage_run import StageRun
 from juyi.training.state import State
+
+Stored = tuple[dict[str, torch.Tensor], dict[str, Any]]
+"""Tensors, and the note that goes with them."""
+
+BEGINNING = -1
+"""The stage whose end is the state before the first stage."""
 
 
 class Checkpoint:
@@ -28,7 +35,7 @@ class Checkpoint:
         self._next = 0.0
 
     def _end(self, number: int) -> Path:
-        return self.folder / f"stage-{number}.safetensors"
+        return self.folder / ("beginning.safetensors" if number == BEGINNING else f"stage-{number}.safetensors")
 
     @property
     def _latest(self) -> Path:
@@ -39,31 +46,37 @@ class Checkpoint:
         write_tensors(self._end(number), state.tensors(), {"plain": state.plain(), "mark": mark})
         self._next = 0.0
 
-    def load_end(self, number: int, state: State) -> dict[str, Any] | None:
-        """Put the state back to the end of this stage, if it was finished; return the watcher's mark."""
-        if not self._end(number).exists():
-            return None
-        tensors, note = read_tensors(self._end(number))
-        state.load(tensors, note["plain"])
-        mark: dict[str, Any] = note["mark"]
-        return mark
+    def read_end(self, number: int) -> Stored | None:
+        """Read the state at the end of this stage (note: `plain`, `mark`); None if it was not finished.
+
+        Raises:
+            ForeignFileError: the file is damaged, or is not of this kind.
+        """
+        return _read(self._end(number), {"plain": dict, "mark": dict})
 
     def save_latest_if_due(self, run: StageRun, mark: Mapping[str, Any]) -> None:
         """Store a position inside a stage, if enough time has gone by and all weights are finite."""
         if time.monotonic() < self._next or run.step == run.total_steps:
             return
-        tensors = run.tensors()
-        if all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point()):
-            write_tensors(self._latest, tensors, {**run.note(), "mark": mark})
+        if run.is_finite():
+            write_tensors(self._latest, run.tensors(), {**run.note(), "mark": mark})
         self._next = time.monotonic() + self.every
 
-    def load_latest(self, run: StageRun) -> dict[str, Any] | None:
-        """Go to the stored position inside this stage, if there is one; return the watcher's mark."""
-        if not self._latest.exists():
-            return None
-        tensors, note = read_tensors(self._latest)
-        if note["stage"] != run.number:
-            return None
-        run.load(tensors, note)
-        mark: dict[str, Any] = note["mark"]
-        return mark
+    def read_latest(self, number: int) -> Stored | None:
+        """Read the stored position inside this stage (note: what `StageRun.note` gave, `mark`), if there is one.
+
+        Raises:
+            ForeignFileError: the file is damaged, or is not of this kind.
+        """
+        stored = _read(self._latest, {"plain": dict, "mark": dict, "stage": int, "step": int, "sums": dict})
+        return stored if stored and stored[1]["stage"] == number else None
+
+
+def _read(path: Path, kinds: Mapping[str, type]) -> Stored | None:
+    if not path.exists():
+        return None
+    tensors, note = read_tensors(path)
+    for name, kind in kinds.items():
+        if not isinstance(note.get(name), kind):
+            raise ForeignFileError(f"{path}: is no checkpoint of Juyi (its note lacks {name}); remove it to begin anew")
+    return tensors, note

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import inspect
 import math
+import numbers
 import pkgutil
 import types
 import typing
@@ -101,13 +102,13 @@ def check_value(field: dataclasses.Field[Any], value: Any) -> None:
         return
     if value is None and field.default is None:
         return
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
         raise SettingError(f"{name}: must be a number, not {value!r}")
-    if isinstance(field.default, int) and not isinstance(value, int):
+    if isinstance(field.default, int) and not isinstance(value, numbers.Integral):
         raise SettingError(f"{name}: must be a whole number, not {value!r}")
     low = -math.inf if meta["low"] is None else meta["low"]
     high = math.inf if meta["high"] is None else meta["high"]
-    if not low <= value <= high:
+    if not low <= typing.cast(float, value) <= high:
         raise SettingError(f"{name}: {value} is out of range; it goes from {low:g} to {high:g}")
 
 

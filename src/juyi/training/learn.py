@@ -9,8 +9,8 @@ import torch
 
 from juyi.nets import Network
 from juyi.training.batches import derive_seed
-from juyi.training.checkpoint import Checkpoint
-from juyi.training.processes import share_from_first
+from juyi.training.checkpoint import BEGINNING, Checkpoint
+from juyi.training.processes import Processes, share_from_first, take_from_first
 from juyi.training.stage_run import Settings, StageRun, run_stage
 from juyi.training.stages import Stage, Step
 from juyi.training.state import State
@@ -38,7 +38,7 @@ class Watcher(Protocol):
         ...
 
     def rewind(self, mark: dict[str, Any]) -> None:
-        """Forget what came after the moment of `mark`."""
+        """Forget what came after the moment of `mark`; of several calls before a stage begins, the last counts."""
         ...
 
 
@@ -76,14 +76,15 @@ def learn(
         stages: a method's generator function, called with the network.
         net: the network, on the settings' device; it is trained in place.
         settings: seed, device, precision, processes.
-        watcher: who looks on.
-        checkpoint: where to store, or None.
+        watcher: who looks on; of many processes, only the first is watched.
+        checkpoint: where to store, or None; of many processes, only the first reads and writes it.
     """
-    watcher = watcher or Silent()
+    processes = settings.processes
+    watcher = watcher if watcher and processes.is_first else Silent()
+    store = checkpoint if processes.is_first else None
     state = State()
     state.see([net])
-    first = settings.processes.is_first
-    store = checkpoint if first else None
+    _begin(state, watcher, store, processes)
     with torch.random.fork_rng(devices=[settings.device] if settings.device.type == "cuda" else []):
         torch.manual_seed(derive_seed(settings.seed, 0))
         generator = stages(net)
@@ -100,25 +101,39 @@ def learn(
                 run = None
             else:
                 run = StageRun(part, number, state, settings)
-            mark = checkpoint.load_end(number, state) if checkpoint else None
-            if mark is not None:
-                watcher.rewind(mark)
+            ended = take_from_first(store.read_end(number) if store else None, processes)
+            if ended is not None:
+                state.load(ended[0], ended[1]["plain"])
+                watcher.rewind(ended[1]["mark"])
             else:
                 if run is None:
                     assert isinstance(part, Step)
                     part.function()
                 else:
-                    _run_watched(run, watcher, checkpoint, store)
-                share_from_first([b for m in state.modules() for b in m.buffers()], settings.processes)
+                    _run_watched(run, watcher, store)
+                share_from_first([b for m in state.modules() for b in m.buffers()], processes)
                 if store:
                     store.save_end(number, state, watcher.mark())
             number += 1
 
 
-def _run_watched(run: StageRun, watcher: Watcher, checkpoint: Checkpoint | None, store: Checkpoint | None) -> None:
-    mark = checkpoint.load_latest(run) if checkpoint else None
-    if mark is not None:
-        watcher.rewind(mark)
+def _begin(state: State, watcher: Watcher, store: Checkpoint | None, processes: Processes) -> None:
+    """Go to the stored beginning, or store this one: every process then has the first one's weights."""
+    stored = take_from_first(store.read_end(BEGINNING) if store else None, processes)
+    if stored is not None:
+        state.load(stored[0], stored[1]["plain"])
+        watcher.rewind(stored[1]["mark"])
+        return
+    share_from_first(list(state.tensors().values()), processes)
+    if store:
+        store.save_end(BEGINNING, state, watcher.mark())
+
+
+def _run_watched(run: StageRun, watcher: Watcher, store: Checkpoint | None) -> None:
+    latest = take_from_first(store.read_latest(run.number) if store else None, run.settings.processes)
+    if latest is not None:
+        run.load(*latest)
+        watcher.rewind(latest[1]["mark"])
     watcher.stage_begins(run)
 
     def after_step(run: StageRun) -> None:

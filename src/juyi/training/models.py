@@ -48,6 +48,8 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
         ForeignFileError: a file is absent, damaged, tampered with, or was not written by Juyi.
         SettingError: the model needs a network of one's own.
     """
+    if Path(name).name != name:
+        raise ForeignFileError(f"{folder}: has no model called {name!r}")
     path = folder / f"{name}.json"
     description = read_json(path)
     weights, _ = read_tensors(folder / f"{name}.safetensors")
@@ -57,10 +59,16 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
         if len(shape) not in (1, 3) or not all(0 < n < 10**6 for n in (*shape, outputs)):
             raise ValueError("its shape is impossible")
         layers = {key: str(description[key]) for key in ("batch_norm", "standardise")}
+        if layers["batch_norm"] not in ("none", "shared", "domain") or layers["standardise"] not in ("source", "image"):
+            raise ValueError("its layers are unknown")
+        if not isinstance(named, str):
+            raise ValueError("its network has no name")
         classes = description["classes"]
         if classes is not None and (not isinstance(classes, list) or len(classes) != outputs):
             raise ValueError("its classes do not fit its outputs")
-    except (KeyError, TypeError, ValueError) as error:
+        if classes is not None and not all(isinstance(label, str) for label in classes):
+            raise ValueError("its classes are no words")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ForeignFileError(f"{path}: is not the description of a model of Juyi ({error!r})") from error
     if net is None:
         if named not in NETWORKS:
@@ -68,11 +76,23 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
                 f"{path}: its network {named!r} is not built in; give it again with --net module:factory"
             )
         net = named
-    blank = torch.zeros((1, *shape), dtype=torch.uint8 if len(shape) == 3 else torch.float32)
-    network = build_network(net, blank, outputs, **layers)
+    kind = torch.uint8 if len(shape) == 3 else torch.float32
     try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
+        if net == named:
+            # Built without memory, so that a tampered shape takes none; the weights of the file are put into it.
+            with torch.device("meta"):
+                network = build_network(net, torch.zeros((1, *shape), dtype=kind), outputs, **layers)
+            expected = {key: value.dtype for key, value in network.state_dict().items()}
+            network.load_state_dict(weights, assign=True)
+            wrong = [key for key, dtype in expected.items() if weights[key].dtype != dtype]
+            if wrong:
+                raise RuntimeError(f"{wrong[0]} is {weights[wrong[0]].dtype}, not {expected[wrong[0]]}")
+        else:
+            network = build_network(net, torch.zeros((1, *shape), dtype=kind), outputs, **layers)
+            network.load_state_dict(weights)
+    except (RuntimeError, SettingError) as error:
+        if net != named and isinstance(error, SettingError):
+            raise
         first = str(error).splitlines()[-1].strip()
         raise ForeignFileError(f"{folder / name}.safetensors: does not fit its description ({first})") from error
     return network.eval(), description

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,19 @@ def share_from_first(tensors: Sequence[Tensor], processes: Processes) -> None:
     """Give every process rank 0's values of these tensors (running statistics, which gradients do not cover)."""
     if processes.count > 1:
         for tensor in tensors:
-            torch.distributed.broadcast(tensor, 0)
+            dense = tensor.detach().contiguous()  # channels-last weights cannot be sent as they lie
+            torch.distributed.broadcast(dense, 0)
+            tensor.detach().copy_(dense)
+
+
+def take_from_first(value: T, processes: Processes) -> T:
+    """Return rank 0's `value` on every process: what only the first one read from its disk."""
+    if processes.count == 1:
+        return value
+    held = [value if processes.is_first else None]
+    torch.distributed.broadcast_object_list(held, 0)
+    received: T = held[0]  # type: ignore[assignment]
+    return received
 
 
 def wait_for_all(processes: Processes) -> None:

@@ -66,6 +66,9 @@ class StageRun:
             found = [p for p in owner.parameters() if p.requires_grad] if isinstance(owner, nn.Module) else [owner]
             parameters += [p for p in found if not any(p is known for known in parameters)]
         owned = {id(p): k for k, o in enumerate(self.optimisers) for g in o.param_groups for p in g["params"]}
+        for k in {owned[id(p)] for p in parameters if id(p) in owned}:
+            if self.recipes[k] != turn.optimiser:
+                raise ValueError(f"stage {self.stage.name}: turns that train the same parameter need one Optimiser")
         new = [p for p in parameters if id(p) not in owned]
         if new:
             owned |= {id(p): len(self.optimisers) for p in new}
@@ -116,6 +119,16 @@ class StageRun:
                 if entries:
                     optimiser.state[parameter] = {k: _like(parameter, v) for k, v in entries.items()}
 
+    def is_finite(self) -> bool:
+        """Whether all that is trained, and the running statistics that go with it, are finite numbers."""
+        owners = [owner for turn in self.stage.turns for owner in turn.trains]
+        values = [
+            value
+            for owner in owners
+            for value in ((*owner.parameters(), *owner.buffers()) if isinstance(owner, nn.Module) else (owner,))
+        ]
+        return all(bool(torch.isfinite(value).all()) for value in values)
+
     def _optimiser_state(self) -> list[tuple[int, Tensor, int, Mapping[str, Any]]]:
         return [
             (number, parameter, position, optimiser.state[parameter])
@@ -127,8 +140,8 @@ class StageRun:
 
 def _like(parameter: Tensor, stored: Tensor) -> Tensor:
     """Lay a stored optimiser tensor out in memory as its parameter is: the fused kernels walk raw memory."""
-    if stored.shape != parameter.shape:
-        return stored.clone()
+    if stored.dim() == 0:  # a counter of steps
+        return stored.to(parameter.device, copy=True)
     value = torch.empty_like(parameter)
     copy_into(value, {"": stored}, "")
     return value.detach()
@@ -142,9 +155,12 @@ def run_stage(run: StageRun, after_step: Callable[[StageRun], None] | None = Non
     `after_step`.
 
     Raises:
-        TrainingDivergedError: a loss is not finite; the update that it asked for was not made.
+        TrainingDivergedError: a loss is not finite, and the update that it asked for was not made; or the last
+            updates left weights that are not finite.
     """
-    flags = [(p, p.requires_grad) for module in run.state.modules() for p in module.parameters()]
+    tensors = [owner for owner in run.state.owners if isinstance(owner, Tensor)]
+    parameters = [p for module in run.state.modules() for p in module.parameters()]
+    flags = [(p, p.requires_grad) for p in (*tensors, *parameters)]
     training = [(layer, layer.training) for module in run.state.modules() for layer in module.modules()]
     try:
         for p, _ in flags:
@@ -163,6 +179,8 @@ def run_stage(run: StageRun, after_step: Callable[[StageRun], None] | None = Non
                     prepared = part
                 _take_turn(run, part, batch)
             run.step += 1
+            if run.step == run.total_steps and not run.is_finite():  # no loss comes after it to tell
+                raise TrainingDivergedError(_diverged(run, "the last update left weights that are not finite numbers"))
             if after_step:
                 after_step(run)
     finally:
@@ -212,7 +230,11 @@ def _take_turn(run: StageRun, part: _Part, batch: Any) -> None:
 
 def _why_diverged(run: StageRun, losses: Mapping[str, Tensor]) -> str:
     names = [name for name, loss in losses.items() if not math.isfinite(loss.item())] or list(losses)
+    return _diverged(run, f"the loss {' and '.join(names)} is not a finite number")
+
+
+def _diverged(run: StageRun, why: str) -> str:
     return (
-        f"stage {run.stage.name}, step {run.step}: the loss {' and '.join(names)} is not a finite number; "
+        f"stage {run.stage.name}, step {run.step}: {why}; "
         "the last good state is kept; try a smaller --learning-rate, or --precision float32"
     )

@@ -52,9 +52,15 @@ class Optimiser:
             return torch.optim.AdamW(
                 parameters, self.learning_rate, (self.momentum, 0.999), weight_decay=self.weight_decay, fused=True
             )
-        return torch.optim.SGD(
+        optimiser = torch.optim.SGD(
             parameters, self.learning_rate, self.momentum, weight_decay=self.weight_decay, fused=True
         )
+        if self.momentum:
+            # Made on its own at the first step, it fails where one parameter has its first gradient after another;
+            # from zero, the first step is the same to the bit.
+            for parameter in parameters:
+                optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter).detach()
+        return optimiser
 
     def rate(self, progress: float) -> float:
         """Return the learning rate at this share of the stage's steps, 0 to 1."""

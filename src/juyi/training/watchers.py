@@ -65,10 +65,17 @@ class Log(Silent):
         self.path, self.model = path, model
         self.seconds = 0.0
         self._since = time.monotonic()
+        self._rewound: int | None = None
 
     def stage_begins(self, run: StageRun) -> None:
-        """The clock starts."""
+        """The clock starts; what a killed run wrote too far is cut off.
+
+        Not before: a model that is finished is replayed too, and the lines after its own are another model's.
+        """
         self._since = time.monotonic()
+        if self._rewound is not None and self.path.exists():
+            os.truncate(self.path, min(self._rewound, self.path.stat().st_size))
+        self._rewound = None
 
     def step_done(self, run: StageRun) -> None:
         """Write a line at the end of an epoch."""
@@ -97,13 +104,12 @@ class Log(Silent):
 
     def mark(self) -> dict[str, Any]:
         """The size of the file, and the seconds of training so far."""
-        return {"size": self.path.stat().st_size if self.path.exists() else 0, "seconds": self.seconds}
+        written = self.path.stat().st_size if self.path.exists() else 0
+        return {"size": written if self._rewound is None else self._rewound, "seconds": self.seconds}
 
     def rewind(self, mark: dict[str, Any]) -> None:
-        """Cut the file to the size that it had."""
-        self.seconds = float(mark["seconds"])
-        if self.path.exists():
-            os.truncate(self.path, int(mark["size"]))
+        """Take note of the size that the file had; it is cut when the next stage begins."""
+        self.seconds, self._rewound = float(mark["seconds"]), int(mark["size"])
 
 
 class Records(Silent):
@@ -205,13 +211,13 @@ class Bar(Silent):
             return
         self._shown = now
         losses = " ".join(f"{name} {value:.3f}" for name, value in run.mean_losses().items())
+        epoch = (run.step - 1) // run.steps_per_epoch + 1  # the one that this step belongs to
         if self._bar:
-            self._bar.update(self._task, completed=run.step, epoch=run.epoch + 1, losses=losses)
+            self._bar.update(self._task, completed=run.step, epoch=epoch, losses=losses)
         else:
             left = (now - self._started) / max(1, run.step - self._first_step) * (run.total_steps - run.step)
             self.console.print(
-                f"{self.model}: {run.stage.name}, epoch {run.epoch + 1}/{run.stage.epochs}, {losses}, "
-                f"{left:.0f} s left",
+                f"{self.model}: {run.stage.name}, epoch {epoch}/{run.stage.epochs}, {losses}, {left:.0f} s left",
                 highlight=False,
             )
 
