@@ -14,7 +14,7 @@ from torch import nn
 
 from juyi.data import align, as_domain, check_trainable
 from juyi.data.domain import Domain
-from juyi.errors import DataError
+from juyi.errors import DataError, JuyiError, SettingError
 from juyi.nets import SOURCE, TARGET, Network, build_network, default_network
 from juyi.training import (
     Checkpoint,
@@ -132,12 +132,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         source_rows = Rows(source, device)
         target_rows = Rows(target, device) if target else None
         classes = source.classes or ()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
-            name = default_network(source_rows.x) if self.net == "auto" else self.net
-            net = build_network(
-                name, source_rows.x, len(classes), batch_norm=self.batch_norm, standardise=self.standardise
-            )
+        net = self._network(source_rows, len(classes))
         net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         first = source_rows.take(np.arange(min(self.batch, source.size)))
         dtype = choose_precision(self.precision, net, first, device)
@@ -157,6 +152,35 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         check_trainable(source, self.batch)
         if target is not None:
             check_trainable(target, self.batch, needs_labels=False)
+
+    def check_network(self, source: Domain) -> None:
+        """Raise a `SettingError` if there is no such network or device, or the network cannot take such rows.
+
+        Two rows are sent through it, so that a network of one's own fails here and not within a run.
+        """
+        choose_device(self.device)
+        rows = Rows(source.select(np.arange(min(2, source.size))), torch.device("cpu"))
+        try:
+            net = self._network(rows, len(source.classes or ())).eval()
+            with torch.no_grad():
+                found = tuple(net(rows.x).shape)
+        except JuyiError:
+            raise
+        except Exception as error:
+            raise SettingError(
+                f"--net {self.net}: cannot take rows of shape {tuple(source.x.shape[1:])} "
+                f"({type(error).__name__}: {error}); mend it, or name another"
+            ) from error
+        wanted = (rows.size, len(source.classes or ()))
+        if found != wanted:
+            raise SettingError(f"--net {self.net}: gives scores of shape {found}, not {wanted}; mend its head")
+
+    def _network(self, source: Rows, outputs: int) -> Network:
+        """Build the network for the source's rows, the same for the same seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            name = default_network(source.x) if self.net == "auto" else self.net
+            return build_network(name, source.x, outputs, batch_norm=self.batch_norm, standardise=self.standardise)
 
     def _stages(self, net: Network, source: Rows, target: Rows | None) -> StageGenerator:
         """The method's stages; without a target, there is nothing to do but to learn the source."""
@@ -189,7 +213,8 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy on labelled target rows."""
         domain = as_domain(X, y)
-        assert domain.classes is not None
+        if domain.classes is None or not domain.labelled.any():
+            raise DataError(f"{domain.name}: has no labels of classes, so nothing can be scored on it; give y")
         truth = np.asarray(domain.classes)[domain.y[domain.labelled]]
         predicted = self.predict(domain.select(domain.labelled)).astype(truth.dtype)
         return float(accuracy_score(truth, predicted, sample_weight=sample_weight))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from juyi.adapt.outcome import Outcome
 from juyi.adapt.source_only import SourceOnly
 from juyi.data import align, hold_out, load, withhold_labels
 from juyi.data.domain import Domain
-from juyi.errors import DataChangedError, JuyiError, RunFolderError
+from juyi.data.doors import rows_in_common
+from juyi.data.tables import LabelColumnMissingError
+from juyi.errors import DataChangedError, DataError, JuyiError, RunFolderError, SettingError
 from juyi.runs import RunFolder
 from juyi.training import (
     Checkpoint,
@@ -99,15 +101,31 @@ def run(
         TrainingDivergedError, WriteError: the work failed; what was stored is intact.
     """
     method.check_hyperparameters()
+    console = console or Console(quiet=True)
     processes = join_processes()
     given = prepare(request, method)
-    method.check_data(given.training, given.target)
-    name = command_name(type(method))
-    folder = RunFolder.create(out, name, overwrite=overwrite) if processes.is_first else None
+    method.check_network(given.training)
     record = first_record(request, method, given)
+    name = command_name(type(method))
+    if overwrite and out is not None and (Path(out) / "run.json").exists():
+        RunFolder.open(out)  # only a run of Juyi's own is replaced
+    folder = RunFolder.create(out, name, overwrite=overwrite) if processes.is_first else None
     if folder:
         folder.write(record)
-    return _carry_out(folder, record, given, method, processes, console or Console(quiet=True))
+        announce(record, folder, console)
+    return _carry_out(folder, record, given, method, processes, console)
+
+
+def announce(record: dict[str, Any], folder: RunFolder, console: Console) -> None:
+    """Say what a run works on, what was done to the data, and where it writes."""
+    for role, entry in record["data"].items():
+        kind = "images" if len(entry["shape"]) == 3 else "rows"
+        shape = "×".join(map(str, entry["shape"])) + (" features" if kind == "rows" else "")
+        known = f"{entry['labelled']:,} labels read" if entry["labelled"] else "no labels read"
+        console.print(f"{role} {entry['name']}: {entry['rows']:,} {kind}, {shape}, {known}")
+    for note in record["notes"]:
+        console.print(f"note: {note}")
+    console.print(f"run folder: {folder.path}")
 
 
 def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[str, type[Adapter]]) -> RunFolder:
@@ -126,38 +144,54 @@ def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[s
         method = kind(**record["hyperparameters"])
         request = Request(**record["request"])
         threads, precision = int(record["machine"]["threads"]), record["machine"].get("precision")
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunFolderError(f"{folder.path / 'run.json'}: cannot be resumed from ({error!r})") from error
-    torch.set_num_threads(threads)
+        began_with = {role: str(entry["fingerprint"]) for role, entry in record["data"].items()}
+        torch.set_num_threads(threads)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RunFolderError(
+            f"{folder.path / 'run.json'}: cannot be resumed from ({error!r}); start a new run"
+        ) from error
     if precision:
         method.precision = precision
     given = prepare(request, method)
     for role, entry in given.fingerprints.items():
-        if entry["fingerprint"] != record["data"][role]["fingerprint"]:
+        if entry["fingerprint"] != began_with.get(role):
             raise DataChangedError(
                 f"{entry['name']}: has changed since the run in {folder.path} began (its fingerprint is "
-                f"{entry['fingerprint']}, not {record['data'][role]['fingerprint']}); restore it, or start a new run"
+                f"{entry['fingerprint']}, not {began_with.get(role)}); restore it, or start a new run"
             )
+    record["status"] = "running"
+    record.pop("error", None)
     return _carry_out(folder, record, given, method, join_processes(), console or Console(quiet=True))
 
 
 def prepare(request: Request, method: Adapter) -> Given:
-    """Load the data of a request, erase the labels that must not be read, and bring all to one shape."""
+    """Load the data of a request, erase the labels that must not be read, and bring all to one shape.
+
+    Raises:
+        DataError: data cannot be read, learnt from or scored on, or do not fit together.
+        SettingError: `target_labels` says nothing that can be done.
+    """
     options: dict[str, Any] = {
         "label": request.label, "skip_bad": request.skip_bad, "seed": method.random_state, "size": request.size
     }  # fmt: skip
     source = load(request.source, **options)
-    target = load(request.target, **options) if request.target else None
+    target = _load_target(request.target, options) if request.target else None
     test = load(request.test, **options) if request.test else None
     if target is not None:
-        keep = int(request.target_labels) if request.target_labels.isdigit() else request.target_labels
-        target = withhold_labels(target, keep, method.random_state)
+        try:
+            target = withhold_labels(target, request.target_labels, method.random_state)
+        except SettingError as error:
+            raise SettingError(f"--target-labels: {error}") from error
     others = [domain for domain in (target, test) if domain is not None]
     source, *others = align(source, *others, size=request.size, intersect_classes=request.intersect_classes)
     if target is not None:
         target = others.pop(0)
     test = others[0] if others else None
+    method.check_data(source, target)
+    if test is not None:
+        test = _check_test(test, source, target)
     training, validation = hold_out(source, seed=method.random_state)
+    method.check_data(training, target)
     named = {"source": source, "target": target, "test": test}
     fingerprints = {
         role: {
@@ -174,6 +208,35 @@ def prepare(request: Request, method: Adapter) -> Given:
     return Given(training, validation, target, test, fingerprints)
 
 
+def _load_target(name: str, options: dict[str, Any]) -> Domain:
+    """Load the target; a table of it may lack the column of labels, since none of them need be there."""
+    try:
+        return load(name, **options)
+    except LabelColumnMissingError:
+        return load(name, **{**options, "label": None})
+
+
+def _check_test(test: Domain, source: Domain, target: Domain | None) -> Domain:
+    """Refuse a test without labels; note rows of it that are learnt from as well."""
+    if not test.labelled.any():
+        raise DataError(f"{test.name}: has no labels, so nothing can be scored on it; give labelled data as --test")
+    notes = list(test.notes)
+    if hidden := int((~test.labelled).sum()):
+        notes.append(f"{hidden:,} of {test.size:,} rows have no label, so they are not scored")
+    if target is not None and (shared := rows_in_common(test, target)):
+        how = "without their labels, except those that were given" if target.labelled.any() else "without their labels"
+        notes.append(
+            f"{shared:,} of {test.size:,} rows are also in {target.name} and so are learnt from, {how}: "
+            "the score may be better than on new data"
+        )
+    if shared := rows_in_common(test, source):
+        notes.append(
+            f"{shared:,} of {test.size:,} rows are also in {source.name} and so are learnt from, with their labels: "
+            "the score is better than on new data"
+        )
+    return replace(test, notes=tuple(notes))
+
+
 def command_name(method: type[Adapter]) -> str:
     """The name of a method on the command line: that of its file."""
     return method.__module__.rpartition(".")[2]
@@ -186,7 +249,7 @@ def first_record(request: Request, method: Adapter, given: Given) -> dict[str, A
         "request": dataclasses.asdict(request),
         "room": "adapt" if request.target else "train",
         "method": command_name(type(method)),
-        "hyperparameters": {name: getattr(method, name) for name in declared(type(method))},
+        "hyperparameters": {name: _plain(getattr(method, name)) for name in declared(type(method))},
         "seed": method.random_state,
         "data": given.fingerprints,
         "target_labels": {"given": int(given.target.labelled.sum()) if given.target else 0},
@@ -198,8 +261,17 @@ def first_record(request: Request, method: Adapter, given: Given) -> dict[str, A
         "seconds": {},
         "openings": [],
         "results": [],
-        "notes": [note for entry in given.fingerprints.values() for note in entry["notes"]],
+        "notes": [
+            note if note.startswith(entry["name"]) else f"{entry['name']}: {note}"
+            for entry in given.fingerprints.values()
+            for note in entry["notes"]
+        ],
     }
+
+
+def _plain(value: Any) -> Any:
+    """Give a hyperparameter as JSON has it; a network of one's own by the name of its class."""
+    return value if isinstance(value, str | int | float | None) else type(value).__name__
 
 
 class _Remember(Silent):
@@ -220,6 +292,21 @@ class _Remember(Silent):
 
 
 def _carry_out(
+    folder: RunFolder | None,
+    record: dict[str, Any],
+    given: Given,
+    method: Adapter,
+    processes: Processes,
+    console: Console,
+) -> RunFolder:
+    try:
+        return _learn_and_look(folder, record, given, method, processes, console)
+    except KeyboardInterrupt as stop:
+        # Whoever shows it can say from where the run goes on.
+        raise KeyboardInterrupt(*([str(folder.path)] if folder else [])) from stop
+
+
+def _learn_and_look(
     folder: RunFolder | None,
     record: dict[str, Any],
     given: Given,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from cyclopts import App
@@ -13,6 +12,7 @@ from juyi import adapt
 from juyi.cli import options
 from juyi.report import summary_lines, write_report
 from juyi.runs import RunFolder
+from juyi.training import join_processes
 
 DEFAULT = "dann"
 REQUEST = ("source", "target", "test", "target_labels", "label", "size", "intersect_classes", "skip_bad")
@@ -26,9 +26,9 @@ def register(app: App, arguments: Sequence[str]) -> None:
     method = adapt.METHODS[name]
 
     def adapt_(**given: Any) -> None:
-        """Learn from the labelled SOURCE and the unlabelled TARGET; serve the target.
+        """Learn from labelled data there and unlabelled data here; work here.
 
-        Source only is trained beside the method, so that you see whether adapting helped.  Labels that the
+        SourceOnly is trained beside the method, so that you see whether adapting helped.  Labels that the
         target's files have are not read, unless --target-labels gives them.
         """
         request = adapt.Request(**{key: given[key] for key in REQUEST}, command=shlex.join(["juyi", *arguments]))
@@ -58,7 +58,7 @@ def start(request: adapt.Request, method: adapt.Adapter, given: dict[str, Any]) 
 
 def finish(folder: RunFolder, *, as_json: bool) -> None:
     """Write the report of a finished run and print its summary."""
-    if folder.path == Path():  # not the first of several processes
+    if not join_processes().is_first:
         return
     page = write_report(folder)
     if as_json:

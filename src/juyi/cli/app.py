@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from cyclopts import App, CycloptsError
 
 import juyi
 from juyi.cli import adapt, data, demo, methods, predict, report, resume, train
+from juyi.cli.mistakes import explain
 from juyi.errors import JuyiError
 from juyi.training import leave_processes
 
@@ -30,19 +32,23 @@ def build(arguments: Sequence[str]) -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 1 the run failed, 2 the input was wrong."""
+    """Run the command and return its exit code: 0 done, 1 the run failed, 2 the input was wrong, 130 stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments
+    debug = "--debug" in arguments  # taken out here, so that it also holds for errors of the command line itself
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         build(arguments)(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except CycloptsError as error:
-        return _fail(f"{_first_sentence(error)}", 2, debug)
+        return _fail(explain(error, arguments), 2, debug)
     except JuyiError as error:
         return _fail(str(error), error.exit_code, debug)
-    except KeyboardInterrupt:
-        return _fail("stopped; `juyi resume RUN` goes on where it was", 130, debug)
-    except BrokenPipeError:
+    except KeyboardInterrupt as stop:
+        # adapt.run says, in the exception, from which folder the run can go on.
+        mend = f"to go on where it was: juyi resume {stop.args[0]}" if stop.args else "nothing was written"
+        return _fail(f"stopped; {mend}", 130, debug)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1, debug)
@@ -53,12 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _first_sentence(error: CycloptsError) -> str:
-    return " ".join(str(error).split())
-
-
 def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"juyi: {message}", file=sys.stderr)
+    line = "".join(sign if sign.isprintable() else " " for sign in message)  # a file's name may hold anything
+    print(f"juyi: {' '.join(line.split())}", file=sys.stderr)
     return code

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from cyclopts import App
+from rich.table import Table
+from rich.text import Text
 
 from juyi import adapt
 from juyi.cli import options
@@ -21,25 +22,42 @@ def register(app: App, arguments: Sequence[str]) -> None:
     """Add the verb."""
 
     def methods(**given: Any) -> None:
-        """List the methods, or with NAME the settings of one."""
-        rooms = ROOMS
-        if given["room"]:
-            if given["room"] not in ROOMS:
-                raise SettingError(f"--for {given['for']}: there is no such room; {nearest(given['for'], ROOMS)}")
-            rooms = {given["room"]: ROOMS[given["room"]]}
-        rows = [row for room, found in rooms.items() for row in describe_room(room, found)]
+        """List the methods; with NAME, what it does and its settings."""
+        chosen = find(given["name"], given["room"])
+        rows = [row for room, found in chosen.items() for row in describe_room(room, found)]
         if given["json"]:
-            print(json.dumps({"methods": rows}, ensure_ascii=False))
-            return
-        for row in rows:
-            print(f"{row['room']:<7} {row['name']:<12} {row['summary']}")
-        print("\nevery setting of a method: juyi adapt --method NAME --help")
+            options.print_json({"methods": rows})
+        elif given["name"]:
+            for room, found in chosen.items():
+                for name, method in found.items():
+                    _show_one(room, name, method)
+        else:
+            _show_all(rows)
 
     parameters = [
-        options.option("room", str | None, None, "only those of a room: adapt", name="--for"),
-        *options.show_options(),
+        options.argument("name", "a method; leave it out to list them all", default=None),
+        options.option("room", str | None, None, f"only those of a room: {', '.join(ROOMS)}", name=("--room", "--for")),
+        *options.show_options("print methods and settings as JSON"),
     ]
     options.register(app, arguments, "methods", methods, parameters)
+
+
+def find(name: str | None, room: str | None) -> dict[str, dict[str, type[Method]]]:
+    """Choose the rooms and methods that are asked for.
+
+    Raises:
+        SettingError: there is no such room, or no such method in it.
+    """
+    if room is not None and room not in ROOMS:
+        raise SettingError(f"--room {room}: there is no such room; {nearest(room, ROOMS)}")
+    rooms = ROOMS if room is None else {room: ROOMS[room]}
+    if name is None:
+        return rooms
+    chosen = {place: {name: found[name]} for place, found in rooms.items() if name in found}
+    if not chosen:
+        known = [method for found in rooms.values() for method in found]
+        raise SettingError(f"{name}: there is no such method; {nearest(name, known)}")
+    return chosen
 
 
 def describe_room(room: str, found: dict[str, type[Method]]) -> list[dict[str, Any]]:
@@ -49,7 +67,7 @@ def describe_room(room: str, found: dict[str, type[Method]]) -> list[dict[str, A
             "room": room,
             "name": name,
             "class": method.__name__,
-            "summary": (inspect.getdoc(method) or "").splitlines()[0],
+            "summary": _doc(method)[0],
             "settings": {
                 field.name: {"default": field.default, **{k: v for k, v in field.metadata.items() if v is not None}}
                 for field in declared(method).values()
@@ -57,3 +75,33 @@ def describe_room(room: str, found: dict[str, type[Method]]) -> list[dict[str, A
         }
         for name, method in found.items()
     ]
+
+
+def _doc(method: type[Method]) -> list[str]:
+    return (inspect.getdoc(method) or method.__name__).splitlines()
+
+
+def _show_all(rows: Sequence[dict[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("room", "method", "what it does"):
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(row[key]) for key in ("room", "name", "summary")))
+    console = options.table_console()
+    console.print(table)
+    console.print("\nwhat one does, and its settings: juyi methods NAME")
+
+
+def _show_one(room: str, name: str, method: type[Method]) -> None:
+    doc = "\n".join(_doc(method)).partition("\nExample:")[0].rstrip()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("setting", "default", "allowed", "what it is"):
+        table.add_column(head, overflow="fold")
+    for field in declared(method).values():
+        meta = field.metadata
+        option = "--" + options.option_name(field.name).replace("_", "-")
+        limits = ", ".join(meta["choices"]) if meta["choices"] else options.allowed(meta)
+        table.add_row(*(Text(str(cell)) for cell in (option, field.default, limits, meta["help"])))
+    console = options.table_console()
+    console.print(f"{name} (juyi.{room}.{method.__name__})\n\n{doc}\n", soft_wrap=True)
+    console.print(table)

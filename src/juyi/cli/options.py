@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import inspect
 import json
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import cyclopts.config
 from cyclopts import App, Group, Parameter
 from rich.console import Console
 
+from juyi.cli.config import read_config, settings_from
 from juyi.errors import SettingError, nearest
 from juyi.runs import RunFolder
 from juyi.training import Method, annotation, declared, plain_type
+from juyi.training.hyperparameters import check_value
 
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 POSITIONAL = inspect.Parameter.POSITIONAL_ONLY
@@ -22,16 +24,28 @@ OPTION_NAMES = {"random_state": "seed"}
 """What a hyperparameter is called on the command line, where that differs."""
 
 
-def argument(name: str, help: str) -> inspect.Parameter:
-    """A positional argument, a string."""
-    return inspect.Parameter(name, POSITIONAL, annotation=Annotated[str, Parameter(help=help)])
+def argument(name: str, help: str, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    """A positional argument, a string; it may be left out if it has a default."""
+    kind = str if default is inspect.Parameter.empty else str | None
+    return inspect.Parameter(name, POSITIONAL, default=default, annotation=Annotated[kind, Parameter(help=help)])
 
 
 def option(destination: str, kind: Any, default: Any, help: str, **kwargs: Any) -> inspect.Parameter:
     """An option; a `bool` is a switch without a negative form."""
-    negative = {"negative": ""} if kind is bool else {}
-    marked = Annotated[kind, Parameter(help=help, **negative, **kwargs)]
+    if kind is bool:
+        kwargs |= {"negative": "", "show_default": False}
+    if kind is int or int in typing.get_args(kind):
+        kwargs |= {"converter": _whole_number}
+    marked = Annotated[kind, Parameter(help=help, **kwargs)]
     return inspect.Parameter(destination, KEYWORD, default=default, annotation=marked)
+
+
+def _whole_number(kind: Any, tokens: Sequence[Any]) -> int:
+    """Read a whole number; cyclopts itself would round 1.5 to 2 without a word."""
+    try:
+        return int(tokens[0].value)
+    except ValueError as error:
+        raise ValueError(f"{tokens[0].value} is no whole number") from error
 
 
 def data_options() -> list[inspect.Parameter]:
@@ -54,10 +68,10 @@ def run_options() -> list[inspect.Parameter]:
     ]
 
 
-def show_options() -> list[inspect.Parameter]:
+def show_options(json_help: str = "print what run.json holds, for programs") -> list[inspect.Parameter]:
     """How results are shown."""
     return [
-        option("json", bool, False, "print for programs what run.json holds"),
+        option("json", bool, False, json_help),
         option("debug", bool, False, "show a traceback with an error"),
     ]
 
@@ -72,22 +86,64 @@ def method_options(method: type[Method]) -> list[inspect.Parameter]:
     group = Group(f"Settings of {method.__name__}")
     found = []
     for field in declared(method).values():
-        meta = field.metadata
-        limits = ""
-        if meta["choices"]:
-            limits = f" ({', '.join(meta['choices'])})"
-        elif meta["low"] is not None and meta["high"] is not None:
-            limits = f" ({meta['low']:g} to {meta['high']:g})"
-        name = OPTION_NAMES.get(field.name, field.name)
         kind = plain_type(annotation(field, method))
-        found.append(option(name, kind, field.default, meta["help"] + limits, group=group))
+        limits = allowed(field.metadata)
+        help = field.metadata["help"] + (f" ({limits})" if limits else "")
+        found.append(option(option_name(field.name), kind, field.default, help, group=group))
     return found
 
 
+def allowed(meta: Mapping[str, Any]) -> str:
+    """Say in words which values a hyperparameter may have; empty where its help says so already.
+
+    Example:
+        >>> allowed({"choices": None, "low": 0, "high": 2**63 - 1, "help": "seed"})
+        '0 or more'
+        >>> allowed({"choices": None, "low": 1, "high": 100_000, "help": "epochs"})
+        '1 to 100,000'
+        >>> allowed({"choices": ("sgd", "adam"), "low": None, "high": None, "help": "sgd or adam"})
+        ''
+    """
+    if meta["choices"]:
+        return "" if all(choice in meta["help"] for choice in meta["choices"]) else ", ".join(meta["choices"])
+    low, high = meta["low"], meta["high"]
+    if low is not None and (high is None or high >= 1e9):
+        return f"{low:,} or more"
+    if high is not None and low is None:
+        return f"{high:,} or less"
+    return "" if high is None else f"{_short(low)} to {_short(high)}"
+
+
+def _short(number: float) -> str:
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"
+
+
+def option_name(field: str) -> str:
+    """What a hyperparameter is called on the command line, without dashes."""
+    return OPTION_NAMES.get(field, field)
+
+
 def method_from(method: type[Method], settings: Mapping[str, Any]) -> Any:
-    """Build the method from the options that belong to it."""
-    names = {OPTION_NAMES.get(name, name): name for name in declared(method)}
-    return method(**{names[key]: value for key, value in settings.items() if key in names})
+    """Build the method from the options that belong to it.
+
+    Raises:
+        SettingError: a value is not allowed; the option is named as the person wrote it.
+    """
+    fields = declared(method).values()
+    values = {field.name: settings[option_name(field.name)] for field in fields if option_name(field.name) in settings}
+    for field in fields:
+        if field.name not in values:
+            continue
+        try:
+            check_value(field, values[field.name])
+        except SettingError as error:
+            name = option_name(field.name).replace("_", "-")
+            what, limits = f"--{name} {values[field.name]}", allowed(field.metadata)
+            if field.metadata["choices"]:
+                near = nearest(str(values[field.name]), field.metadata["choices"])
+                raise SettingError(f"{what}: is not allowed; {near}") from error
+            raise SettingError(f"{what}: is out of range; give {limits}") from error
+    return method(**values)
 
 
 def named_method(arguments: Sequence[str], methods: Mapping[str, type[Method]], default: str) -> str:
@@ -105,33 +161,16 @@ def named_method(arguments: Sequence[str], methods: Mapping[str, type[Method]], 
     return name
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Read a YAML file of options.
-
-    Raises:
-        SettingError: it cannot be read, or is not a table of options.
-    """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"--config {path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise SettingError(f"--config {path}: is not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise SettingError(f"--config {path}: should hold lines such as `learning-rate: 0.01`")
-    return content
-
-
 def register(
     app: App, arguments: Sequence[str], name: str, function: Callable[..., Any], parameters: Sequence[inspect.Parameter]
 ) -> None:
     """Add a verb whose options are `parameters`; a `--config` file is read under the same names."""
     signature = inspect.Signature(parameters)
+    path = _value_of(arguments, "--config") if arguments and arguments[0] == name else None
+    stored = settings_from(Path(path), parameters) if path and "config" in signature.parameters else {}
 
     def verb(*values: Any, **given: Any) -> Any:
-        bound = signature.bind(*values, **given)
+        bound = signature.bind(*values, **{**stored, **given})
         bound.apply_defaults()
         return function(**bound.arguments)
 
@@ -139,10 +178,6 @@ def register(
     verb.__signature__ = signature  # type: ignore[attr-defined]
     verb.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     app.command(verb, name=name)
-    path = _value_of(arguments, "--config")
-    if path and arguments and arguments[0] == name:
-        read_config(Path(path))
-        app[name].config = (cyclopts.config.Yaml(path, must_exist=True, use_commands_as_keys=False),)
 
 
 def _value_of(arguments: Sequence[str], option: str) -> str | None:
@@ -156,9 +191,20 @@ def _value_of(arguments: Sequence[str], option: str) -> str | None:
 
 def progress_console() -> Console:
     """Where progress is shown: standard error, so that standard output is the result alone."""
-    return Console(stderr=True)
+    return Console(stderr=True, soft_wrap=True, markup=False, highlight=False, emoji=False)
+
+
+def table_console() -> Console:
+    """Where tables are shown: standard output; as wide as they need where that is no terminal."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    return console if console.is_terminal else Console(width=400, markup=False, highlight=False, emoji=False)
+
+
+def print_json(content: Any) -> None:
+    """Print one JSON document, for programs."""
+    print(json.dumps(content, ensure_ascii=False, allow_nan=False, default=str))
 
 
 def print_record(folder: RunFolder) -> None:
     """Print what run.json holds, for programs."""
-    print(json.dumps(folder.read(), ensure_ascii=False))
+    print_json(folder.read())

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from cyclopts import App
 
 from juyi.cli import options
-from juyi.data import load
+from juyi.data import conform, load
+from juyi.errors import ForeignFileError, RunFolderError, SettingError, nearest
 from juyi.runs import RunFolder
 from juyi.runs.files import write_text
 from juyi.training import read_run
@@ -27,9 +28,20 @@ def register(app: App, arguments: Sequence[str]) -> None:
 
         Prints a table (name, prediction, confidence), or writes it with --out.
         """
-        served = read_run(RunFolder.open(given["run"]), given["model"], given["net"])
+        if given["out"] and given["out"].is_dir():
+            raise SettingError(f"--out {given['out']}: is a folder; name a file, such as {given['out'] / 'new.csv'}")
+        folder = RunFolder.open(given["run"])
+        served = read_run(folder, _model(folder, given["model"]), given["net"])
         data = load(given["data"], label=given["label"], size=given["size"], skip_bad=given["skip_bad"])
+        data = conform(data, served.shape)
+        for note in data.notes:
+            print(f"note: {data.name}: {note}", file=sys.stderr)
         probabilities = served.predict_proba(data)
+        if not np.isfinite(probabilities).all():
+            raise ForeignFileError(
+                f"{folder.models}: the model's weights give scores that are no numbers, so they are damaged; "
+                "train it again, or restore them"
+            )
         rows = [
             {
                 "name": data.row_name(row),
@@ -38,17 +50,16 @@ def register(app: App, arguments: Sequence[str]) -> None:
             }
             for row, p in enumerate(probabilities)
         ]
-        if given["json"]:
-            print(json.dumps({"predictions": rows}, ensure_ascii=False))
-            return
         text = io.StringIO()
         table = csv.DictWriter(text, ["name", "prediction", "confidence"], lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
         if given["out"]:
             write_text(given["out"], text.getvalue())
-            print(f"{len(rows)} predictions: {given['out']}", file=sys.stderr)
-        else:
+            print(f"{len(rows):,} predictions: {given['out']}", file=sys.stderr)
+        if given["json"]:
+            options.print_json({"predictions": rows})
+        elif not given["out"]:
             print(text.getvalue(), end="")
 
     parameters = [
@@ -58,6 +69,19 @@ def register(app: App, arguments: Sequence[str]) -> None:
         options.option("net", str | None, None, "module:factory, if the run's network is one of your own"),
         options.option("out", Path | None, None, "write a CSV file instead of printing"),
         *options.data_options(),
-        *options.show_options(),
+        *options.show_options("print the predictions as JSON"),
     ]
     options.register(app, arguments, "predict", predict, parameters)
+
+
+def _model(folder: RunFolder, asked: str | None) -> str | None:
+    """Check that the run has the model that is asked for, or one that serves."""
+    there = sorted(path.stem for path in folder.models.glob("*.safetensors"))
+    if asked is None:
+        if folder.read().get("serves") is None:
+            raise RunFolderError(f"{folder.path}: is not finished; first: juyi resume {folder.path}")
+        return None
+    if asked not in there:
+        known = nearest(asked, there) if there else f"first: juyi resume {folder.path}"
+        raise SettingError(f"--model {asked}: {folder.path} has no such model; {known}")
+    return asked

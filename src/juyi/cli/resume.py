@@ -17,7 +17,7 @@ def register(app: App, arguments: Sequence[str]) -> None:
     """Add the verb."""
 
     def resume(**given: Any) -> None:
-        """Go on with a run that was stopped or killed; it ends with the same bits as if it had not been."""
+        """Go on with a run that was stopped or killed; it ends as if it had not been, to the bit."""
         folder = RunFolder.open(given["run"])
         adapt.resume(folder, console=options.progress_console(), methods=adapt.METHODS)
         finish(folder, as_json=given["json"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +72,7 @@ def withhold_labels(domain: Domain, keep: int | str | Path = 0, seed: int = 0) -
         >>> withhold_labels(d, 1).class_counts().tolist()
         [1, 1]
     """
-    if isinstance(keep, str) and keep.lstrip("+-").isdecimal():
+    if isinstance(keep, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", keep):
         keep = int(keep)
     if keep == "all":
         return domain

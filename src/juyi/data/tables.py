@@ -17,6 +17,10 @@ from juyi.data.labels import Labels, is_number, labels_from_arrow, labels_from_t
 from juyi.errors import DataError, nearest
 
 
+class LabelColumnMissingError(DataError):
+    """A table lacks the column that was named for the labels; a target may do so."""
+
+
 def load_csv(path: Path, choose: Callable[[int], np.ndarray], *, name: str, label: str | None = None) -> Domain:
     """Read a CSV file: UTF-8, commas, one header line.
 
@@ -86,7 +90,7 @@ def label_column(
     """Find the column of labels: the one asked for, else `label`, else the only one with class names.
 
     Raises:
-        DataError: the column asked for does not exist.
+        LabelColumnMissingError: the column asked for does not exist.
 
     Example:
         >>> label_column(["a", "label"], None, {}, "t")
@@ -94,7 +98,9 @@ def label_column(
     """
     if label is not None:
         if label not in columns:
-            raise DataError(f"{name}: there is no column {label} for the labels; {nearest(label, columns)}")
+            raise LabelColumnMissingError(
+                f"{name}: there is no column {label} for the labels; {nearest(label, columns)}"
+            )
         return label
     if "label" in columns:
         return "label"
