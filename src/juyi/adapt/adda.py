@@ -46,8 +46,11 @@ class ADDA(Adapter):
     critic_width: int = hyperparameter(
         default=500, help="units of each of the critic's two hidden layers", low=1, high=65_536
     )
-    adversarial_epochs: int = hyperparameter(
-        default=20, help="passes over the larger domain in step 2", low=1, high=100_000
+    adversarial_epochs: int | None = hyperparameter(
+        default=None,
+        help="passes over the larger domain in step 2; by default 10, and at least 2000 steps",
+        low=1,
+        high=100_000,
     )
     adversarial_rate: float = hyperparameter(
         default=2e-4, help="learning rate of step 2 (Adam, beta 0.5)", low=0.0, high=1.0
@@ -74,11 +77,12 @@ class ADDA(Adapter):
             Turn(critic_losses, trains=[critic], optimiser=recipe),
             Turn(encoder_losses, trains=[adapted.body], optimiser=recipe),
         ]
+        batches = Pairs(source, target, self.batch)
         yield Stage(
             "adapt the encoder",
-            over=Pairs(source, target, self.batch),
+            over=batches,
             turns=turns,
-            epochs=self.adversarial_epochs,
+            epochs=self.passes(batches, self.adversarial_epochs),
             keeps=[adapted],
             serves=adapted,
         )

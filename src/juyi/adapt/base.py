@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from juyi.data.domain import Domain
 from juyi.errors import DataError, JuyiError, SettingError
 from juyi.nets import SOURCE, TARGET, Network, build_network, default_network
 from juyi.training import (
+    Batches,
     Checkpoint,
     Method,
     Optimiser,
@@ -49,7 +51,12 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     net: str | nn.Module = hyperparameter(
         default="auto", help="network: a name, module:factory, or auto (by the data's shape)"
     )
-    epochs: int = hyperparameter(default=20, help="passes over the larger domain, in each stage", low=1, high=100_000)
+    epochs: int | None = hyperparameter(
+        default=None,
+        help="passes over the larger domain, in each stage; by default 10, and at least 2000 steps",
+        low=1,
+        high=100_000,
+    )
     batch: int = hyperparameter(default=64, help="rows of each domain in a step", low=2, high=65_536)
     optimiser: str = hyperparameter(
         default="adam", help="sgd (with momentum) or adam (decoupled decay)", choices=("sgd", "adam")
@@ -66,7 +73,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         choices=("none", "shared", "domain"),
     )
     standardise: str = hyperparameter(
-        default="source",
+        default="image",
         help="how images are scaled: source (its mean and spread) or image (each by its own)",
         choices=("source", "image"),
     )
@@ -91,6 +98,13 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
             "schedule": self.schedule,
         }
         return Optimiser(**{**settings, **changes})
+
+    def passes(self, batches: Batches, epochs: int | None) -> int:
+        """The number of epochs that a stage over these batches takes, when `epochs` were asked for.
+
+        Where nothing was asked for it is 10, and on small data as many as make 2,000 steps.
+        """
+        return epochs or max(10, math.ceil(2_000 / batches.steps_per_epoch(1)))
 
     def fit(self, X: Any, y: Any = None, *, target: Any = None) -> Adapter:
         """Learn from the labelled source `X` and the target.

@@ -51,5 +51,6 @@ class DANN(Adapter):
             }
 
         turn = Turn(losses, trains=[net, critic], optimiser=self.recipe())
-        yield Stage("align", over=Pairs(source, target, self.batch), turns=[turn], epochs=self.epochs)
+        batches = Pairs(source, target, self.batch)
+        yield Stage("align", over=batches, turns=[turn], epochs=self.passes(batches, self.epochs))
         return net

@@ -19,7 +19,7 @@ def supervised(method: Adapter, net: Network, source: Rows, target: Rows | None)
 
     batches = Pairs(source, target, method.batch, unlabelled=False)
     turn = Turn(losses, trains=[net], optimiser=method.recipe())
-    yield Stage("learn the source", over=batches, turns=[turn], epochs=method.epochs)
+    yield Stage("learn the source", over=batches, turns=[turn], epochs=method.passes(batches, method.epochs))
     return net
 
 

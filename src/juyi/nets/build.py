@@ -90,7 +90,8 @@ def default_network(x: Tensor) -> str:
     """Name the network that serves rows like `x` when the person names none."""
     if x.dim() == 2:
         return "mlp"
-    return "cnn_small" if max(x.shape[2:]) <= 64 else "resnet18"
+    pixels = max(x.shape[2:])
+    return "dann_mnist" if pixels <= 32 else "cnn_small" if pixels <= 64 else "resnet18"
 
 
 def _factory(path: str) -> Any:

@@ -10,10 +10,11 @@ from juyi.training.precision import choose_device, choose_precision
 from juyi.training.processes import Processes, join_processes, leave_processes
 from juyi.training.serving import Served, read_run, softmax
 from juyi.training.stage_run import Settings, StageRun, run_stage
-from juyi.training.stages import Optimiser, Stage, Step, Turn
+from juyi.training.stages import Batches, Optimiser, Stage, Step, Turn
 
 __all__ = [
     "Batch",
+    "Batches",
     "Checkpoint",
     "Method",
     "Optimiser",
