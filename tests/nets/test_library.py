@@ -120,7 +120,8 @@ def test_features_do_not_fit_an_image_network(name):
 @pytest.mark.parametrize("name", ["lenet", "lenet5", "dann_mnist", "cnn_small"])
 def test_images_that_are_too_small_are_refused_in_words(name):
     side = 3 if name == "cnn_small" else 6
-    with pytest.raises(SettingError, match=rf"--net {name}: (does not fit inputs|fails on an input) of shape \(1, {side}, {side}\)"):
+    words = rf"--net {name}: (does not fit inputs|fails on an input) of shape \(1, {side}, {side}\)"
+    with pytest.raises(SettingError, match=words):
         build_network(name, images(1, side, side), 2)
 
 

@@ -40,21 +40,21 @@ def test_runs_that_start_together_have_folders_of_their_own(tmp_path, monkeypatc
 def test_runs_cannot_be_made_where_runs_is_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").write_text("x")
-    with pytest.raises(WriteError, match="name another folder with --out"):
+    with pytest.raises(WriteError, match=r"name another folder with --out"):
         RunFolder.create(None, "dann")
 
 
 def test_what_is_there_is_not_harmed(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunFolderError, match="file: is a file; name a folder with --out"):
+    with pytest.raises(RunFolderError, match=r"file: is a file; name a folder with --out"):
         RunFolder.create(tmp_path / "file", "dann")
-    with pytest.raises(WriteError, match="below: cannot be made .Not a directory.; name another folder with --out"):
+    with pytest.raises(WriteError, match=r"below: cannot be made .Not a directory.; name another folder with --out"):
         RunFolder.create(tmp_path / "file" / "below", "dann")
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     (photographs / "a.png").write_text("x")
     for overwrite in (False, True):
-        with pytest.raises(RunFolderError, match="holds files that are not a run; name another folder"):
+        with pytest.raises(RunFolderError, match=r"holds files that are not a run; name another folder"):
             RunFolder.create(photographs, "dann", overwrite=overwrite)
     assert (photographs / "a.png").exists()
 
@@ -67,7 +67,7 @@ def test_overwriting_replaces_the_run_and_keeps_the_rest(tmp_path):
         (part / "old").write_text("x")
     for part in (folder.log, folder.predictions, folder.report, tmp_path / "r" / "my notes.txt"):
         part.write_text("x")
-    with pytest.raises(RunFolderError, match="holds a run already; add --overwrite to replace it"):
+    with pytest.raises(RunFolderError, match=r"holds a run already; add --overwrite to replace it"):
         RunFolder.create(tmp_path / "r", "dann")
     assert folder.read()["status"] == "finished" and folder.log.exists()
     RunFolder.create(tmp_path / "r", "dann", overwrite=True)
@@ -80,9 +80,9 @@ def test_an_empty_folder_is_taken_as_it_is(tmp_path):
 
 
 def test_opening_what_is_no_run(tmp_path):
-    with pytest.raises(RunFolderError, match="there is no such folder; name the folder that `juyi adapt`"):
+    with pytest.raises(RunFolderError, match=r"there is no such folder; name the folder that `juyi adapt`"):
         RunFolder.open(tmp_path / "absent")
-    with pytest.raises(RunFolderError, match="holds no run.json, so it is not a run"):
+    with pytest.raises(RunFolderError, match=r"holds no run.json, so it is not a run"):
         RunFolder.open(tmp_path)
     for content, error, words in (
         ("{", ForeignFileError, "is not a JSON file"),

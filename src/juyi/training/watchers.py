@@ -199,7 +199,7 @@ class Bar(Silent):
             f"{self.model}: {run.stage.name}",
             total=run.total_steps,
             completed=run.step,
-            epoch=run.epoch,
+            epoch=run.epoch + 1,
             epochs=run.stage.epochs,
             losses="",
         )
