@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -178,10 +179,7 @@ def prepare(request: Request, method: Adapter) -> Given:
     target = _load_target(request.target, options) if request.target else None
     test = load(request.test, **options) if request.test else None
     if target is not None:
-        try:
-            target = withhold_labels(target, request.target_labels, method.random_state)
-        except SettingError as error:
-            raise SettingError(f"--target-labels: {error}") from error
+        target = _give_labels(target, request.target_labels, source, method.random_state)
     others = [domain for domain in (target, test) if domain is not None]
     source, *others = align(source, *others, size=request.size, intersect_classes=request.intersect_classes)
     if target is not None:
@@ -214,6 +212,19 @@ def _load_target(name: str, options: dict[str, Any]) -> Domain:
         return load(name, **options)
     except LabelColumnMissingError:
         return load(name, **{**options, "label": None})
+
+
+def _give_labels(target: Domain, wanted: str, source: Domain, seed: int) -> Domain:
+    """Erase the target's labels, except those that the person gives with `--target-labels`."""
+    if target.classes is None and not target.labelled.any() and source.classes is not None:
+        target = replace(target, y=np.zeros(target.size, np.int64), classes=source.classes)
+    try:
+        given = withhold_labels(target, wanted, seed)
+    except SettingError as error:
+        raise SettingError(f"--target-labels: {error}") from error
+    if wanted.lstrip("+-0") and not given.labelled.any():
+        raise DataError(f"--target-labels {wanted}: {target.name} holds no label that could be given; drop the option")
+    return given
 
 
 def _check_test(test: Domain, source: Domain, target: Domain | None) -> Domain:

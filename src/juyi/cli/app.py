@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -25,6 +26,7 @@ def build(arguments: Sequence[str]) -> App:
         help="Transfer learning: learn there, work here. 举一反三",
         version=juyi.__version__,
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )
     for verb in VERBS:
         verb.register(app, arguments)
@@ -33,6 +35,9 @@ def build(arguments: Sequence[str]) -> App:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 the run failed, 2 the input was wrong, 130 stopped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end the work
+            stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments  # taken out here, so that it also holds for errors of the command line itself
     arguments = [argument for argument in arguments if argument != "--debug"]

@@ -101,7 +101,9 @@ def _show_one(room: str, name: str, method: type[Method]) -> None:
         meta = field.metadata
         option = "--" + options.option_name(field.name).replace("_", "-")
         limits = ", ".join(meta["choices"]) if meta["choices"] else options.allowed(meta)
-        table.add_row(*(Text(str(cell)) for cell in (option, field.default, limits, meta["help"])))
+        table.add_row(
+            *(Text("" if cell is None else str(cell)) for cell in (option, field.default, limits, meta["help"]))
+        )
     console = options.table_console()
     console.print(f"{name} (juyi.{room}.{method.__name__})\n\n{doc}\n", soft_wrap=True)
     console.print(table)

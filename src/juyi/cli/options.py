@@ -152,12 +152,12 @@ def named_method(arguments: Sequence[str], methods: Mapping[str, type[Method]], 
     Raises:
         SettingError: there is no such method; the nearest is named.
     """
-    name = _value_of(arguments, "--method")
+    name, where = _value_of(arguments, "--method"), "--method"
     if name is None and (path := _value_of(arguments, "--config")):
-        name = read_config(Path(path)).get("method")
+        name, where = read_config(Path(path)).get("method"), f"--config {path}: method"
     name = default if name is None else str(name)
     if name not in methods:
-        raise SettingError(f"--method {name}: there is no such method; {nearest(name, methods)}")
+        raise SettingError(f"{where} {name}: there is no such method; {nearest(name, methods)}")
     return name
 
 

@@ -33,6 +33,7 @@ class Domain:
         groups: the names of the groups.
         name: how a person refers to these data; an honest label, never opened as a path.
         row_names: a name a row (a file's path, say), or None: the row numbers serve.
+        columns: the names of the features, or None; compared when two domains are brought together.
         notes: sentences on what was done to the data when they were read (resized, skipped, ...).
 
     Raises:
@@ -55,6 +56,7 @@ class Domain:
     groups: tuple[str, ...] | None = None
     name: str = "array"
     row_names: Sequence[str] | None = None
+    columns: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -75,6 +75,18 @@ def _check_kinds(domains: Sequence[Domain]) -> None:
                 f"{first.name} has {first.x.shape[1]} features and {other.name} {other.x.shape[1]}; "
                 "give both the same columns, in the same order"
             )
+        _check_order(first, other)
+
+
+def _check_order(first: Domain, other: Domain) -> None:
+    """Refuse tables with the same columns in another order: each would silently be taken for another."""
+    names, found = first.columns or (), other.columns or ()
+    if names != found and sorted(names) == sorted(found):
+        place = next(i for i, (a, b) in enumerate(zip(names, found, strict=True)) if a != b)
+        raise DataError(
+            f"{other.name}: has the same columns as {first.name} in another order (feature {place + 1} is "
+            f"{found[place]}, there {names[place]}); give both the same columns, in the same order"
+        )
 
 
 def _sample(domain: Domain) -> np.ndarray:

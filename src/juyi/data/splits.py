@@ -81,8 +81,14 @@ def withhold_labels(domain: Domain, keep: int | str | Path = 0, seed: int = 0) -
             raise SettingError(f"{keep} labels cannot be kept; give 0 or more, all, or a file")
         return _keep_some(domain, keep, seed)
     path = Path(keep)
-    if not path.is_file():
-        raise SettingError(f"{keep}: labels to keep are a number a class, all, or a CSV file; there is no such file")
+    try:
+        is_file = path.is_file()
+    except OSError:  # a name too long to be one
+        is_file = False
+    if not is_file:
+        raise SettingError(
+            f"{str(keep)[:80]}: labels to keep are a number a class, all, or a CSV file; there is no such file"
+        )
     return _labels_from_file(domain, path)
 
 

@@ -209,8 +209,11 @@ def _domain(x: np.ndarray, labels: Labels | None, features: Sequence[str], rows:
     notes = (f"the same in every row, so of no use: {', '.join(constant[:10])}",) if constant else ()
     names = [str(row) for row in rows]
     if labels is None:
-        return Domain(x, name=name, row_names=names, notes=notes)
-    return Domain(x, labels.y, labels.labelled, labels.classes, name=name, row_names=names, notes=labels.notes + notes)
+        return Domain(x, name=name, row_names=names, columns=tuple(features), notes=notes)
+    return Domain(
+        x, labels.y, labels.labelled, labels.classes,
+        name=name, row_names=names, columns=tuple(features), notes=labels.notes + notes,
+    )  # fmt: skip
 
 
 def _line_of_row(path: Path, row: int) -> int:
