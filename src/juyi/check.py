@@ -176,14 +176,15 @@ def check_wrong_input(method: type[Adapter]) -> None:
     source, target = shifted_domains()
     images = Domain(np.zeros((50, 1, 8, 8), np.uint8))
     one_class = source.select(source.y == 0)
-    for error, bad in (
+    cases: list[tuple[type[Exception], Callable[[], Any]]] = [
         (DataError, lambda: small(method).fit(source, target=images)),
         (DataError, lambda: small(method).fit(one_class, target=hidden(target))),
         (DataError, lambda: small(method).fit(hidden(source), target=hidden(target))),
         (DataError, lambda: small(method, batch=1000).fit(source, target=hidden(target))),
         (SettingError, lambda: small(method, learning_rate=-1.0).fit(source, target=hidden(target))),
         (SettingError, lambda: small(method, net="no_such_net").fit(source, target=hidden(target))),
-    ):
+    ]
+    for error, bad in cases:
         try:
             bad()
         except error:
