@@ -2,7 +2,9 @@
 
 import csv
 import json
+import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -314,6 +316,20 @@ def test_predicting_what_cannot_be_predicted(finished, refused, arguments, words
     image_folder("pictures")
     arrays("wide.npz", width=5)
     refused(["predict", *arguments], *words)
+
+
+def test_the_demo_is_the_run_that_its_command_line_says(juyi, monkeypatch):
+    asked = []
+    monkeypatch.setattr("juyi.cli.demo.start", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr("juyi.cli.adapt.start", lambda *arguments: asked.append(arguments))
+    assert juyi("demo", "--seed", "3").code == 0
+    (demo, method, given) = asked[0]
+    assert str(given["out"]) == "juyi-demo"
+    assert juyi(*shlex.split(demo.command)[1:]).code == 0
+    (same, again, _) = asked[1]
+    assert replace(same, command="") == replace(demo, command="")
+    assert again.get_params() == method.get_params()
+    assert method.random_state == 3
 
 
 def test_the_example_of_the_package_runs(monkeypatch):

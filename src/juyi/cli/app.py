@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         build(arguments)(arguments, exit_on_error=False, print_error=False)
-        sys.stdout.flush()
+        if sys.stdout:  # None where the person has closed it
+            sys.stdout.flush()
     except CycloptsError as error:
         return _fail(explain(error, arguments), 2, debug)
     except JuyiError as error:
