@@ -4,8 +4,8 @@ import shutil
 from dataclasses import dataclass
 
 import pytest
-from cli_data import QUICK, arrays, tree
 
+from cli.cli_data import QUICK, arrays, tree
 from juyi.cli import main
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_data import QUICK, arrays, encoded, image_folder, pictures, table
 from PIL import Image
+
+from cli.cli_data import QUICK, arrays, encoded, image_folder, pictures, table
 
 
 def bomb():

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_data import QUICK, arrays
 
+from cli.cli_data import QUICK, arrays
 from juyi.adapt import METHODS
 from juyi.cli.options import allowed
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_data import QUICK, arrays, image_folder, table, tree
 
 import juyi as package
+from cli.cli_data import QUICK, arrays, image_folder, table, tree
 from juyi.runs import RunFolder
 
 DIGITS = ("digits@train[:120]", "digits_m@train[:120]")
@@ -166,6 +166,26 @@ def test_a_few_target_labels_need_not_name_every_class(juyi):
     Path("labels.csv").write_text("name,label\n3,1\n")
     said = juyi("adapt", "source.npz", "target.npz", "--target-labels", "labels.csv", *QUICK, "--out", "run")
     assert said.code == 0, said.err
+
+
+@pytest.mark.parametrize("wanted", ["0", "all"])
+def test_a_table_with_a_few_labels_need_not_name_every_class(juyi, wanted):
+    table("a.csv", classes=("cat", "dog", "owl"))
+    table("b.csv", seed=1, classes=("cat", "dog", "owl"), cells={(row, 2): "" for row in range(1, 40)})
+    arguments = ["adapt", "a.csv", "b.csv", "--label", "kind", "--target-labels", wanted, *QUICK, "--out", "run"]
+    said = juyi(*arguments, "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["classes"] == ["cat", "dog", "owl"]
+    assert json.loads(said.out)["target_labels"] == {"given": 1 if wanted == "all" else 0}
+
+
+def test_a_test_without_some_class_is_scored_and_it_is_said(juyi):
+    table("a.csv", classes=("cat", "dog", "owl"))
+    table("test.csv", n=10, seed=1, classes=("owl", "cat"))
+    said = juyi("train", "a.csv", "--test", "test.csv", "--label", "kind", *QUICK, "--out", "run", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["results"][-1]["n"] == 10
+    assert "note: test.csv: there is no labelled row of dog" in said.err
 
 
 def test_a_table_without_labels_is_a_target_also_when_a_label_column_is_named(juyi):

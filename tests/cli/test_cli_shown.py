@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_data import image_folder, pictures, table
 from PIL import Image
 
+from cli.cli_data import image_folder, pictures, table
 from juyi.adapt import METHODS
 from juyi.data import known_data
 

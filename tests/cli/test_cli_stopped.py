@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_data import QUICK, arrays, tree
 
+from cli.cli_data import QUICK, arrays, tree
 from juyi.training import stage_run
 
 DIVERGING = (
@@ -54,7 +54,7 @@ def test_an_interruption_before_the_run_began(juyi, monkeypatch):
     def load(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["juyi.adapt.run"], "load", load)
+    monkeypatch.setattr("juyi.adapt.request.load", load)
     said = juyi("adapt", "a", "b")
     assert (said.code, said.line) == (130, "juyi: stopped; nothing was written")
     assert tree() == {}

@@ -8,7 +8,8 @@ contract.
 from typing import Any
 
 from juyi.adapt.base import Adapter
-from juyi.adapt.run import Request, resume, run
+from juyi.adapt.request import Request
+from juyi.adapt.run import resume, run
 from juyi.training.hyperparameters import find_methods
 
 METHODS: dict[str, type[Adapter]] = find_methods(__name__, __path__, Adapter)  # type: ignore[type-abstract]

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 
 from juyi.adapt.base import Adapter
 from juyi.adapt.outcome import Outcome
+from juyi.adapt.request import Given, Request, prepare
 from juyi.adapt.source_only import SourceOnly
-from juyi.data import align, hold_out, load, withhold_labels
-from juyi.data.domain import Domain
-from juyi.data.doors import rows_in_common
-from juyi.data.tables import LabelColumnMissingError
-from juyi.errors import DataChangedError, DataError, JuyiError, RunFolderError, SettingError
+from juyi.errors import DataChangedError, JuyiError, RunFolderError
 from juyi.runs import RunFolder
 from juyi.training import (
     Checkpoint,
@@ -37,44 +32,6 @@ from juyi.training.machine import describe_machine, now, versions
 from juyi.training.watchers import Bar, Log, Records, Together
 
 FLOOR = "source_only"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a person asks for, in words that fit into run.json, so that the run can be resumed and repeated.
-
-    Args:
-        source: the name of the labelled data.
-        target: the name of the data to adapt to; None to learn the source alone (`juyi train`).
-        test: the name of labelled data, scored once, at the end.
-        target_labels: `0`, a number a class, `all`, or the path of a CSV file: the labels that may be read.
-        label: the label's column, in tables.
-        size: bring all images to this many pixels square; None for the largest that is there.
-        intersect_classes: go on with the classes that the domains share.
-        skip_bad: leave out images that cannot be read.
-        command: the command line, to be printed in the report.
-    """
-
-    source: str
-    target: str | None = None
-    test: str | None = None
-    target_labels: str = "0"
-    label: str | None = None
-    size: int | None = None
-    intersect_classes: bool = False
-    skip_bad: bool = False
-    command: str = ""
-
-
-@dataclass(frozen=True)
-class Given:
-    """The data of a request: loaded, their hidden labels erased, aligned, a part of the source held out."""
-
-    training: Domain
-    validation: Domain
-    target: Domain | None
-    test: Domain | None
-    fingerprints: dict[str, dict[str, Any]]
 
 
 def run(
@@ -163,89 +120,6 @@ def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[s
     record["status"] = "running"
     record.pop("error", None)
     return _carry_out(folder, record, given, method, join_processes(), console or Console(quiet=True))
-
-
-def prepare(request: Request, method: Adapter) -> Given:
-    """Load the data of a request, erase the labels that must not be read, and bring all to one shape.
-
-    Raises:
-        DataError: data cannot be read, learnt from or scored on, or do not fit together.
-        SettingError: `target_labels` says nothing that can be done.
-    """
-    options: dict[str, Any] = {
-        "label": request.label, "skip_bad": request.skip_bad, "seed": method.random_state, "size": request.size
-    }  # fmt: skip
-    source = load(request.source, **options)
-    target = _load_target(request.target, options) if request.target else None
-    test = load(request.test, **options) if request.test else None
-    if target is not None:
-        target = _give_labels(target, request.target_labels, source, method.random_state)
-    others = [domain for domain in (target, test) if domain is not None]
-    source, *others = align(source, *others, size=request.size, intersect_classes=request.intersect_classes)
-    if target is not None:
-        target = others.pop(0)
-    test = others[0] if others else None
-    method.check_data(source, target)
-    if test is not None:
-        test = _check_test(test, source, target)
-    training, validation = hold_out(source, seed=method.random_state)
-    method.check_data(training, target)
-    named = {"source": source, "target": target, "test": test}
-    fingerprints = {
-        role: {
-            "name": domain.name,
-            "fingerprint": domain.fingerprint(),
-            "rows": domain.size,
-            "labelled": int(domain.labelled.sum()),
-            "shape": list(domain.x.shape[1:]),
-            "notes": list(domain.notes),
-        }
-        for role, domain in named.items()
-        if domain is not None
-    }
-    return Given(training, validation, target, test, fingerprints)
-
-
-def _load_target(name: str, options: dict[str, Any]) -> Domain:
-    """Load the target; a table of it may lack the column of labels, since none of them need be there."""
-    try:
-        return load(name, **options)
-    except LabelColumnMissingError:
-        return load(name, **{**options, "label": None})
-
-
-def _give_labels(target: Domain, wanted: str, source: Domain, seed: int) -> Domain:
-    """Erase the target's labels, except those that the person gives with `--target-labels`."""
-    if target.classes is None and not target.labelled.any() and source.classes is not None:
-        target = replace(target, y=np.zeros(target.size, np.int64), classes=source.classes)
-    try:
-        given = withhold_labels(target, wanted, seed)
-    except SettingError as error:
-        raise SettingError(f"--target-labels: {error}") from error
-    if wanted.lstrip("+-0") and not given.labelled.any():
-        raise DataError(f"--target-labels {wanted}: {target.name} holds no label that could be given; drop the option")
-    return given
-
-
-def _check_test(test: Domain, source: Domain, target: Domain | None) -> Domain:
-    """Refuse a test without labels; note rows of it that are learnt from as well."""
-    if not test.labelled.any():
-        raise DataError(f"{test.name}: has no labels, so nothing can be scored on it; give labelled data as --test")
-    notes = list(test.notes)
-    if hidden := int((~test.labelled).sum()):
-        notes.append(f"{hidden:,} of {test.size:,} rows have no label, so they are not scored")
-    if target is not None and (shared := rows_in_common(test, target)):
-        how = "without their labels, except those that were given" if target.labelled.any() else "without their labels"
-        notes.append(
-            f"{shared:,} of {test.size:,} rows are also in {target.name} and so are learnt from, {how}: "
-            "the score may be better than on new data"
-        )
-    if shared := rows_in_common(test, source):
-        notes.append(
-            f"{shared:,} of {test.size:,} rows are also in {source.name} and so are learnt from, with their labels: "
-            "the score is better than on new data"
-        )
-    return replace(test, notes=tuple(notes))
 
 
 def command_name(method: type[Adapter]) -> str:

@@ -162,6 +162,25 @@ def _same_classes(domains: list[Domain], intersect: bool) -> list[Domain]:
     return [_recoded(domain, classes) for domain in domains]
 
 
+def adopt_classes(domain: Domain, source: Domain) -> Domain:
+    """Give a domain the source's classes, if all of its own are among them; else return it as it is.
+
+    For a domain whose labels do not show every class that there is: a table with a few labels, a small test.
+
+    Example:
+        >>> import numpy as np
+        >>> source = Domain(np.zeros((2, 1), np.float32), np.array([0, 1]), classes=("cat", "dog"), name="source")
+        >>> few = Domain(np.zeros((2, 1), np.float32), np.array([0, 0]), np.array([True, False]), classes=("dog",))
+        >>> adopt_classes(few, source).classes, adopt_classes(few, source).y.tolist()
+        (('cat', 'dog'), [1, 0])
+    """
+    known = source.classes or ()
+    regression = domain.classes is None and domain.labelled.any()
+    if not known or regression or not set(_keys(domain.classes or ())) <= set(_keys(known)):
+        return domain
+    return _recoded(domain, known)
+
+
 def _keys(classes: Sequence[str]) -> list[str]:
     """Give what classes are compared by: whole numbers by value (01 is 1), unless that makes two of them one."""
     plain = [str(int(c)) if re.fullmatch(r"[+-]?[0-9]{1,18}", c.strip()) else c for c in classes]
