@@ -166,6 +166,7 @@ def loss_panels(lines: Iterable[dict[str, Any]]) -> list[tuple[str, Figure]]:
 def loss_figure(epochs: dict[float, dict[str, Any]]) -> Figure:
     """Draw one stage's losses; the one named "domain" stands beside its chance line, log 2."""
     at = sorted(epochs)
+    ticks = {"dtick": 1} if len(at) < 8 else {"tickformat": "d", "nticks": 7}  # no half epochs
     names = list(dict.fromkeys(name for epoch in at for name in epochs[epoch]))
     data: list[dict[str, Any]] = []
     for position, name in enumerate(names):
@@ -182,7 +183,7 @@ def loss_figure(epochs: dict[float, dict[str, Any]]) -> Figure:
             }
         )
     layout: dict[str, Any] = {
-        "xaxis": {"title": {"text": "epoch", "standoff": 6}, "fixedrange": True, "tickformat": "d", "nticks": 7},
+        "xaxis": {"title": {"text": "epoch", "standoff": 6}, "fixedrange": True, **ticks},
         "yaxis": {"rangemode": "tozero", "fixedrange": True, "nticks": 5},
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
