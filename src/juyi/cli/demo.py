@@ -17,7 +17,7 @@ def register(app: App, arguments: Sequence[str]) -> None:
     """Add the verb."""
 
     def demo(**given: Any) -> None:
-        """Adapt from plain digits to digits on photographs; needs no data from outside, and two minutes."""
+        """Adapt from plain digits to digits on photographs; needs no data from outside."""
         seed = f" --seed {given['seed']}" if given["seed"] else ""
         request = adapt.Request(
             "digits@train", "digits_m@train", "digits_m@test",
