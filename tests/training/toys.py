@@ -69,7 +69,7 @@ class Memory:
         self.extra = {k: v for k, v in stored.items() if k not in ("bank", "seen")}
 
 
-def two_stages(source, target, tick=lambda: None, epochs=2, batch=8):
+def two_stages(source, target, tick=lambda: None, epochs=2, batch=8, averaging=True):
     """A method with everything that can go wrong: two stages, a step between, two turns, dropout, batch norm, keeps."""
     source, target = Rows(source, CPU), Rows(target, CPU)
 
@@ -102,13 +102,14 @@ def two_stages(source, target, tick=lambda: None, epochs=2, batch=8):
         def critic_losses(batch, progress):
             tick()
             z = adapted.features(batch.target.x).detach()
-            average.bank = z.mean(0) if average.seen == 0 else 0.9 * average.bank + 0.1 * z.mean(0)
+            if averaging:  # of this process's rows
+                average.bank = z.mean(0) if average.seen == 0 else 0.9 * average.bank + 0.1 * z.mean(0)
             average.seen += 1
             return {"domain": domain_loss(critic(net.features(batch.source.x)), critic(z))}
 
         def encoder_losses(batch, progress):
             z = adapted.features(batch.target.x)
-            pull = (z.mean(0) - centres.bank.mean(0) + 0.1 * average.bank).square().mean()
+            pull = (z.mean(0) - centres.bank.mean(0) + 0.1 * average.bank.sum()).square().mean()
             noise = torch.randn(())
             return {"fooling": domain_loss(-critic(z), critic(z)), "pull": pull * (1 + 0.1 * noise)}
 
@@ -144,3 +145,28 @@ def bits(module):
 
 def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+class Killed(BaseException):
+    """As a key pressed: nothing that Juyi catches."""
+
+
+class Clock:
+    """Counts every moment at which a run may die, and dies at one of them."""
+
+    def __init__(self, at=None):
+        self.at, self.count = at, 0
+
+    def tick(self, *_):
+        self.count += 1
+        if self.count == self.at:
+            raise Killed
+
+    stage_begins = step_done = stage_ends = tick
+
+    def rewind(self, mark):
+        self.tick()
+
+    def mark(self):
+        self.tick()
+        return {}

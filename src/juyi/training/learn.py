@@ -111,7 +111,7 @@ def learn(
                     part.function()
                 else:
                     _run_watched(run, watcher, store)
-                share_from_first([b for m in state.modules() for b in m.buffers()], processes)
+                _share_buffers(state, processes)
                 if store:
                     store.save_end(number, state, watcher.mark())
             number += 1
@@ -130,16 +130,29 @@ def _begin(state: State, watcher: Watcher, store: Checkpoint | None, processes: 
 
 
 def _run_watched(run: StageRun, watcher: Watcher, store: Checkpoint | None) -> None:
-    latest = take_from_first(store.read_latest(run.number) if store else None, run.settings.processes)
+    processes = run.settings.processes
+    latest = take_from_first(store.read_latest(run.number) if store else None, processes)
     if latest is not None:
         run.load(*latest)
         watcher.rewind(latest[1]["mark"])
     watcher.stage_begins(run)
 
+    alone = processes.count == 1
+
     def after_step(run: StageRun) -> None:
+        # Many processes can go on to the same bits only from where they all have the same running statistics.
+        together = alone or run.at_epoch_end or run.step == 1
+        if together:
+            _share_buffers(run.state, processes)
         watcher.step_done(run)
-        if store:
+        if store and together:
             store.save_latest_if_due(run, watcher.mark())
 
     run_stage(run, after_step)
     watcher.stage_ends(run)
+
+
+def _share_buffers(state: State, processes: Processes) -> None:
+    """Give every process the first one's running statistics; what a thing in `keeps` holds stays each one's own."""
+    if processes.count > 1:
+        share_from_first([buffer for module in state.modules() for buffer in module.buffers()], processes)
