@@ -280,3 +280,25 @@ def test_stored_by_time(tmp_path, monkeypatch):
     learn(stages, network(data), Settings(), Wait(), Checkpoint(Path("nowhere"), every=30.0))
     latest = "latest.safetensors"
     assert written == ["beginning.safetensors", latest, latest, latest, latest, "stage-0.safetensors"]
+
+
+def test_resuming_with_another_number_of_steps_is_refused(tmp_path):
+    """Two processes instead of one halve the steps: the position in the stage would mean something else."""
+    data = domain()
+
+    class Kill(Silent):
+        def step_done(self, run):
+            if run.step == 3:
+                raise Killed
+
+    def stages(batch):
+        def run(net):
+            yield one_stage(data, net, batch=batch)
+            return net
+
+        return run
+
+    with pytest.raises(Killed):
+        learn(stages(8), network(data), Settings(), Kill(), Checkpoint(tmp_path, every=0.0))
+    with pytest.raises(ForeignFileError, match=r"its stage has 12 steps, but this one 6; resume with the same"):
+        learn(stages(16), network(data), Settings(), checkpoint=Checkpoint(tmp_path))

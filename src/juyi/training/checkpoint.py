@@ -68,7 +68,9 @@ class Checkpoint:
         Raises:
             ForeignFileError: the file is damaged, or is not of this kind.
         """
-        stored = _read(self._latest, {"plain": dict, "mark": dict, "stage": int, "step": int, "sums": dict})
+        stored = _read(
+            self._latest, {"plain": dict, "mark": dict, "stage": int, "step": int, "total_steps": int, "sums": dict}
+        )
         return stored if stored and stored[1]["stage"] == number else None
 
 

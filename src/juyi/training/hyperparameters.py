@@ -6,12 +6,12 @@ import dataclasses
 import importlib
 import inspect
 import math
-import numbers
 import pkgutil
 import types
 import typing
 from abc import ABC
 from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import Any, TypeVar, dataclass_transform
 
 from sklearn.base import BaseEstimator
@@ -102,9 +102,9 @@ def check_value(field: dataclasses.Field[Any], value: Any) -> None:
         return
     if value is None and field.default is None:
         return
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
         raise SettingError(f"{name}: must be a number, not {value!r}")
-    if isinstance(field.default, int) and not isinstance(value, numbers.Integral):
+    if "int" in str(field.type) and not isinstance(value, Integral):
         raise SettingError(f"{name}: must be a whole number, not {value!r}")
     low = -math.inf if meta["low"] is None else meta["low"]
     high = math.inf if meta["high"] is None else meta["high"]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from juyi.errors import TrainingDivergedError
+from juyi.errors import ForeignFileError, TrainingDivergedError
 from juyi.training.batches import derive_seed
 from juyi.training.processes import Processes, average_gradients
 from juyi.training.stages import Optimiser, Stage, Turn
@@ -105,10 +105,20 @@ class StageRun:
 
     def note(self) -> dict[str, Any]:
         """What goes with the tensors: position, sums, and values that are no tensors."""
-        return {"stage": self.number, "step": self.step, "sums": self.sums, "plain": self.state.plain()}
+        steps = {"step": self.step, "total_steps": self.total_steps}
+        return {"stage": self.number, **steps, "sums": self.sums, "plain": self.state.plain()}
 
     def load(self, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
-        """Go to a stored position."""
+        """Go to a stored position.
+
+        Raises:
+            ForeignFileError: it belongs to another stage: other tensors, or another number of steps.
+        """
+        if note["total_steps"] != self.total_steps:
+            raise ForeignFileError(
+                f"checkpoint: its stage has {note['total_steps']} steps, but this one {self.total_steps}; "
+                "resume with the same settings, data and number of processes"
+            )
         own = {name.removeprefix("state."): value for name, value in tensors.items() if name.startswith("state.")}
         self.state.load(own, note["plain"])
         self.step, self.sums = int(note["step"]), dict(note["sums"])
