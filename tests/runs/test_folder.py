@@ -88,7 +88,7 @@ def test_opening_what_is_no_run(tmp_path):
         ("{", ForeignFileError, "is not a JSON file"),
         ("[]", RunFolderError, "is not a run's record"),
         (json.dumps({"schema": SCHEMA + 1}), RunFolderError, f"written with schema {SCHEMA + 1}.*update Juyi"),
-        ("{}", RunFolderError, "schema None"),
+        ("{}", RunFolderError, "was not written by Juyi"),
     ):
         (tmp_path / "run.json").write_text(content)
         with pytest.raises(error, match=words):

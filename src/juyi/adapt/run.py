@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from juyi.training import (
     write_model,
 )
 from juyi.training.machine import describe_machine, now, versions
+from juyi.training.processes import take_from_first
 from juyi.training.watchers import Bar, Log, Records, Together
 
 FLOOR = "source_only"
@@ -65,13 +67,13 @@ def run(
     method.check_network(given.training)
     record = first_record(request, method, given)
     name = command_name(type(method))
-    if overwrite and out is not None and (Path(out) / "run.json").exists():
-        RunFolder.open(out)  # only a run of Juyi's own is replaced
-    folder = RunFolder.create(out, name, overwrite=overwrite) if processes.is_first else None
-    if folder:
+    if processes.is_first:
+        out = RunFolder.create(out, name, overwrite=overwrite).path
+    folder = RunFolder(Path(take_from_first(str(out), processes)))
+    if processes.is_first:
         folder.write(record)
         announce(record, folder, console)
-    return _carry_out(folder, record, given, method, processes, console)
+    return _Work(folder, record, given, method, processes, console).carry_out()
 
 
 def announce(record: dict[str, Any], folder: RunFolder, console: Console) -> None:
@@ -119,7 +121,7 @@ def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[s
             )
     record["status"] = "running"
     record.pop("error", None)
-    return _carry_out(folder, record, given, method, join_processes(), console or Console(quiet=True))
+    return _Work(folder, record, given, method, join_processes(), console or Console(quiet=True)).carry_out()
 
 
 def command_name(method: type[Adapter]) -> str:
@@ -176,76 +178,69 @@ class _Remember(Silent):
             )
 
 
-def _carry_out(
-    folder: RunFolder | None,
-    record: dict[str, Any],
-    given: Given,
-    method: Adapter,
-    processes: Processes,
-    console: Console,
-) -> RunFolder:
-    try:
-        return _learn_and_look(folder, record, given, method, processes, console)
-    except KeyboardInterrupt as stop:
-        # Whoever shows it can say from where the run goes on.
-        raise KeyboardInterrupt(*([str(folder.path)] if folder else [])) from stop
+@dataclass(frozen=True)
+class _Work:
+    """A run that is going on; only the first of several processes shows and writes."""
 
+    folder: RunFolder
+    record: dict[str, Any]
+    given: Given
+    method: Adapter
+    processes: Processes
+    console: Console
 
-def _learn_and_look(
-    folder: RunFolder | None,
-    record: dict[str, Any],
-    given: Given,
-    method: Adapter,
-    processes: Processes,
-    console: Console,
-) -> RunFolder:
-    name = record["method"]
-    shared = {field: getattr(method, field) for field in declared(Adapter)}
-    floor = [] if name == FLOOR else [(FLOOR, SourceOnly(**shared))]
-    models: dict[str, Adapter] = {}
-    for model, adapter in [*floor, (name, method)]:
-        _learn(folder, record, given, model, adapter, processes, console)
-        models[model] = adapter
-    if folder is None:  # another process than the first: its work is done
-        return RunFolder(Path())
-    record["serves"] = name
-    record["network"] = {
-        "name": method.net_.name, "parameters": sum(p.numel() for p in method.net_.parameters())
-    }  # fmt: skip
-    console.print("predicting, drawing the maps", highlight=False)
-    Outcome(folder, record, models).write(given.validation, given.target, given.test)
-    record["status"], record["finished"] = "finished", now()
-    folder.write(record)
-    shutil.rmtree(folder.checkpoint, ignore_errors=True)
-    return folder
+    def carry_out(self) -> RunFolder:
+        """Learn, then look at what was learnt."""
+        try:
+            models = self._learn_all()
+        except KeyboardInterrupt as stop:
+            # Whoever shows it can say from where the run goes on.
+            raise KeyboardInterrupt(str(self.folder.path)) from stop
+        if self.processes.is_first:
+            self._finish(models)
+        return self.folder
 
+    def _learn_all(self) -> dict[str, Adapter]:
+        name = self.record["method"]
+        shared = {field: getattr(self.method, field) for field in declared(Adapter)}
+        models = {} if name == FLOOR else {FLOOR: SourceOnly(**shared)}
+        models[name] = self.method
+        for model, adapter in models.items():
+            if self.processes.is_first:
+                self._learn(model, adapter)
+            else:
+                adapter.learn(self.given.training, self.given.target, processes=self.processes)
+        return models
 
-def _learn(
-    folder: RunFolder | None,
-    record: dict[str, Any],
-    given: Given,
-    model: str,
-    adapter: Adapter,
-    processes: Processes,
-    console: Console,
-) -> None:
-    if folder is None:
-        adapter.learn(given.training, given.target, processes=processes)
-        return
-    device = choose_device(adapter.device)
-    target = Rows(given.target, device) if given.target else None
-    log, bar = Log(folder.log, model), Bar(console, model)
-    records = Records(folder.records, model, Rows(given.validation, device), target)
-    watcher = Together([_Remember(folder, record, console), log, records, bar])
-    checkpoint = Checkpoint(folder.checkpoint / model)
-    try:
-        adapter.learn(given.training, given.target, watcher=watcher, checkpoint=checkpoint, processes=processes)
-    except JuyiError as error:
-        record["status"], record["error"] = "failed", str(error)
-        folder.write(record)
-        raise
-    finally:
-        bar.close()
-    record["seconds"][model] = round(log.seconds, 2)
-    layers = {"batch_norm": adapter.batch_norm, "standardise": adapter.standardise}
-    write_model(folder.models, model, adapter.net_, adapter.shape_, adapter.domain_classes_, layers)
+    def _learn(self, model: str, adapter: Adapter) -> None:
+        given, folder = self.given, self.folder
+        device = choose_device(adapter.device)
+        target = Rows(given.target, device) if given.target else None
+        log, bar = Log(folder.log, model), Bar(self.console, model)
+        records = Records(folder.records, model, Rows(given.validation, device), target)
+        watcher = Together([_Remember(folder, self.record, self.console), log, records, bar])
+        checkpoint = Checkpoint(folder.checkpoint / model)
+        try:
+            adapter.learn(
+                given.training, given.target, watcher=watcher, checkpoint=checkpoint, processes=self.processes
+            )
+        except JuyiError as error:
+            self.record.update(status="failed", error=str(error))
+            folder.write(self.record)
+            raise
+        finally:
+            bar.close()
+        self.record["seconds"][model] = round(log.seconds, 2)
+        layers = {"batch_norm": adapter.batch_norm, "standardise": adapter.standardise}
+        write_model(folder.models, model, adapter.net_, adapter.shape_, adapter.domain_classes_, layers)
+
+    def _finish(self, models: dict[str, Adapter]) -> None:
+        net = self.method.net_
+        self.record["serves"] = self.record["method"]
+        self.record["network"] = {"name": net.name, "parameters": sum(p.numel() for p in net.parameters())}
+        self.console.print("predicting, drawing the maps", highlight=False)
+        given = self.given
+        Outcome(self.folder, self.record, models).write(given.validation, given.target, given.test)
+        self.record.update(status="finished", finished=now())
+        self.folder.write(self.record)
+        shutil.rmtree(self.folder.checkpoint, ignore_errors=True)

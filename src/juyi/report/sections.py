@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from typing import Any
 
 from juyi.report.markup import definitions, escape, finite, is_share, label, quantity, section
@@ -148,12 +149,19 @@ def results(record: dict[str, Any]) -> str:
 
 
 def warnings(record: dict[str, Any]) -> str:
-    """Write the run's warnings, if it has any, and its notes."""
+    """List what gives pause about the run, and what was done to its data."""
     verdict = record.get("verdict") or {}
     said = dict.fromkeys(str(w) for w in [*(record.get("warnings") or []), *(verdict.get("warnings") or [])])
-    items = "".join(f"<li>{escape(warning)}</li>" for warning in said)
-    body = f'<ul class="warnings">{items}</ul>' if items else ""
-    return section("warnings", "Warnings", body)
+    notes = dict.fromkeys(str(note) for note in record.get("notes") or [])
+    return section("warnings", "Warnings", listed("warnings", said)) + section(
+        "notes", "Notes on the data", listed("notes", notes)
+    )
+
+
+def listed(kind: str, lines: Iterable[str]) -> str:
+    """Write a list of lines; nothing if there is none."""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<ul class="{kind}">{items}</ul>' if items else ""
 
 
 def least_sure(figure: dict[str, Any], record: dict[str, Any]) -> str:

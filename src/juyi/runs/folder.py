@@ -57,6 +57,7 @@ class RunFolder:
                 raise RunFolderError(
                     f"{path}: holds a run already; add --overwrite to replace it, or name another --out"
                 )
+            cls.open(path)  # only a run of Juyi's own is replaced
             for part in ("models", "records", "figures", "checkpoint"):
                 shutil.rmtree(path / part, ignore_errors=True)
             for part in ("log.jsonl", "predictions.csv", "report.html", "run.json"):
@@ -80,6 +81,8 @@ class RunFolder:
             raise RunFolderError(f"{path}: {why}; name the folder that `juyi adapt` or `juyi train` wrote")
         folder = cls(path)
         schema = folder.read().get("schema")
+        if not isinstance(schema, int):
+            raise RunFolderError(f"{path / 'run.json'}: was not written by Juyi; name another folder")
         if schema != SCHEMA:
             raise RunFolderError(f"{path}: was written with schema {schema}, this Juyi reads {SCHEMA}; update Juyi")
         return folder

@@ -87,17 +87,3 @@ def take_from_first(value: T, processes: Processes) -> T:
     torch.distributed.broadcast_object_list(held, 0)
     received: T = held[0]  # type: ignore[assignment]
     return received
-
-
-def share_text(text: str, processes: Processes) -> str:
-    """Give every process rank 0's text (the name of a folder, say)."""
-    box = [text]
-    if processes.count > 1:
-        torch.distributed.broadcast_object_list(box, 0)
-    return box[0]
-
-
-def wait_for_all(processes: Processes) -> None:
-    """Wait until every process is here."""
-    if processes.count > 1:
-        torch.distributed.barrier()
