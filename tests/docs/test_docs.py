@@ -219,7 +219,7 @@ def test_no_tracked_file_names_a_machine_or_a_registry():
     for file in files:
         if file.suffix in (".png", ".gif") or not file.is_file():
             continue
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             for pattern in (paths, hosts):
                 assert not pattern.search(line), f"{file.relative_to(ROOT)}, line {number}: {line.strip()[:120]}"
 
