@@ -58,7 +58,7 @@ class Outcome:
         predictions = {name: p.argmax(1) for name, p in probabilities.items()}
         self._write_predictions(target, probabilities)
         shares = validation.class_counts() / max(1, validation.class_counts().sum())
-        self.record["warnings"] = collapse_warnings(predictions[self.served], shares, self.classes)
+        self.record["warnings"] = collapse_warnings(predictions[self.served], shares, self.classes, self.served)
         write_json(self.folder.figures / "class_balance.json", class_balance_figure(self.classes, shares, predictions))
         if target.is_images:
             names = [target.row_name(row) for row in range(target.size)]

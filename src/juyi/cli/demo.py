@@ -1,4 +1,4 @@
-"""`juyi demo`: the main job on data that come with the installation, in at most two minutes."""
+"""`juyi demo`: the main job on data that come with the installation, in about a minute of an idle machine."""
 
 from __future__ import annotations
 
