@@ -32,6 +32,7 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
     "mnist_m_dann_paper": (f"{MNIST_M} --config bench/dann_paper.yaml", range(3)),
     "usps_mnist_adda": (f"{TO_MNIST} --config bench/adda_paper.yaml", range(5)),
     "mnist_usps_adda": (f"{TO_USPS} --config bench/adda_paper.yaml", range(5)),
+    "mnist_usps_adda_batch_norm": (f"{TO_USPS} --config bench/adda_batch_norm.yaml", range(5)),
     "part_dann": (PART, range(3)),
     "part_dann_source_scale": (f"{PART} --standardise source", range(3)),
     "part_dann_1": (f"{PART} --target-labels 1", range(3)),

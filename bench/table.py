@@ -42,6 +42,13 @@ ROWS = [
     ("usps_mnist_adda", "adda", "USPS → MNIST, `adda`", "USPS → MNIST，`adda`", ".901"),
     ("mnist_usps_adda", "source_only", "MNIST → USPS, source only", "MNIST → USPS，仅源域", ""),
     ("mnist_usps_adda", "adda", "MNIST → USPS, `adda`", "MNIST → USPS，`adda`", ".894"),
+    (
+        "mnist_usps_adda_batch_norm",
+        "adda",
+        "MNIST → USPS, `adda`, LeNet with batch norm by domain",
+        "MNIST → USPS，`adda`，LeNet 加分域批归一化",
+        ".894",
+    ),
     ("demo", "source_only", "the demo, source only", "演示，仅源域", ""),
     ("demo", "dann", "the demo, `dann`", "演示，`dann`", ""),
 ]
