@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from juyi.errors import SettingError
-from juyi.nets import DomainBatchNorm, Network, Standardise, build_network, normalisation, select_domain, standardiser
+from juyi.nets import DomainBatchNorm, Network, Standardise, build_network, normalisation, standardiser
 
 
 def images(rows=8, channels=3, side=6, seed=0):
@@ -104,13 +104,13 @@ def test_domain_batch_norm_is_the_written_out_one(shape):
     for step in range(6):
         domain = ("source", "target", "target")[step % 3]
         x = random.normal(size=shape) * (1 + step) + (5 if domain == "target" else -2)
-        select_domain(layer, domain)
+        layer.domain = domain
         found = layer(torch.tensor(x, dtype=torch.float32))
         np.testing.assert_allclose(found.detach().numpy(), reference.train(x, domain), atol=1e-4)
     layer.eval()
     for domain in ("source", "target"):
         x = random.normal(size=shape)
-        select_domain(layer, domain)
+        layer.domain = domain
         np.testing.assert_allclose(
             layer(torch.tensor(x, dtype=torch.float32)).detach().numpy(), reference.serve(x, domain), atol=1e-4
         )
@@ -118,10 +118,10 @@ def test_domain_batch_norm_is_the_written_out_one(shape):
 
 def test_statistics_of_the_domains_are_kept_apart():
     layer = DomainBatchNorm(2)
-    select_domain(layer, "source")
+    layer.domain = "source"
     layer(torch.randn(50, 2))
     before = {k: v.clone() for k, v in layer.state_dict().items()}
-    select_domain(layer, "target")
+    layer.domain = "target"
     layer(torch.randn(50, 2) + 100)
     for name, value in layer.state_dict().items():
         assert torch.equal(value, before[name]) != name.startswith("target_"), name
@@ -139,12 +139,12 @@ def test_serving_changes_no_statistics():
 @pytest.mark.parametrize("seen, unseen", [("source", "target"), ("target", "source")])
 def test_a_domain_never_seen_is_served_by_the_other(seen, unseen):
     layer = DomainBatchNorm(3)
-    select_domain(layer, seen)
+    layer.domain = seen
     layer(torch.randn(40, 3) * 3 + 2)
     layer.eval()
     x = torch.randn(5, 3)
     known = layer(x)
-    select_domain(layer, unseen)
+    layer.domain = unseen
     assert torch.equal(layer(x), known)
     layer.train()
     layer(torch.randn(40, 3) - 9)

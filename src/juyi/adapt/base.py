@@ -192,7 +192,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     def _network(self, source: Rows, outputs: int) -> Network:
         """Build the network for the source's rows, the same for the same seed."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
+            torch.default_generator.manual_seed(self.random_state)
             name = default_network(source.x) if self.net == "auto" else self.net
             return build_network(name, source.x, outputs, batch_norm=self.batch_norm, standardise=self.standardise)
 

@@ -3,7 +3,7 @@
 from juyi.nets.build import build_network, default_network
 from juyi.nets.library import NETWORKS, Parts, mlp
 from juyi.nets.network import Network, standardiser
-from juyi.nets.normalisation import SOURCE, TARGET, DomainBatchNorm, Standardise, normalisation, select_domain
+from juyi.nets.normalisation import SOURCE, TARGET, DomainBatchNorm, Standardise, normalisation
 
 __all__ = [
     "NETWORKS",
@@ -17,6 +17,5 @@ __all__ = [
     "default_network",
     "mlp",
     "normalisation",
-    "select_domain",
     "standardiser",
 ]

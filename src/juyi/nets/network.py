@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from juyi.nets.normalisation import TARGET, DomainBatchNorm, Standardise, select_domain
+from juyi.nets.normalisation import TARGET, DomainBatchNorm, Standardise
 
 
 class Network(nn.Module):
@@ -30,12 +30,12 @@ class Network(nn.Module):
         self.width = width
         self.outputs = outputs
         self.name = name
-        self._has_domains = any(isinstance(layer, DomainBatchNorm) for layer in body.modules())
+        self._by_domain = [layer for layer in body.modules() if isinstance(layer, DomainBatchNorm)]
 
     def features(self, x: Tensor, domain: str = TARGET) -> Tensor:
         """Return the features, N×width, of raw rows that come from `domain` (`source` or `target`)."""
-        if self._has_domains:
-            select_domain(self.body, domain)
+        for layer in self._by_domain:
+            layer.domain = domain
         features: Tensor = self.body(self.standardise(x))
         return features
 

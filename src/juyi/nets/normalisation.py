@@ -54,7 +54,7 @@ class DomainBatchNorm(nn.Module):
 
     A batch is normalised by the statistics of its own domain, so that what differs between the domains only in
     mean and spread of an activation is gone before a critic looks.  When serving, the running statistics of the
-    domain that `select_domain` named are used.
+    domain named last (`Network.features` names it) are used.
 
     Source: the separate statistics of Li et al., "Revisiting Batch Normalization for Practical Domain
     Adaptation", 2016 (AdaBN), and Chang et al., "Domain-Specific Batch Normalization", CVPR 2019, here with one
@@ -92,13 +92,6 @@ class DomainBatchNorm(nn.Module):
             self.training,
             self.momentum,
         )
-
-
-def select_domain(module: nn.Module, domain: str) -> None:
-    """Tell every `DomainBatchNorm` in `module` from which domain the next rows come."""
-    for layer in module.modules():
-        if isinstance(layer, DomainBatchNorm):
-            layer.domain = domain
 
 
 def normalisation(kind: str, channels: int, *, flat: bool = False) -> nn.Module:

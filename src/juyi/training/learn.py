@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from juyi.nets import Network
-from juyi.training.batches import derive_seed
+from juyi.training.batches import seed_torch
 from juyi.training.checkpoint import BEGINNING, Checkpoint
 from juyi.training.processes import Processes, share_from_first, take_from_first
 from juyi.training.stage_run import Settings, StageRun, run_stage
@@ -86,11 +86,11 @@ def learn(
     state.see([net])
     _begin(state, watcher, store, processes)
     with torch.random.fork_rng(devices=[settings.device] if settings.device.type == "cuda" else []):
-        torch.manual_seed(derive_seed(settings.seed, 0))
+        seed_torch(settings.device, settings.seed, 0)
         generator = stages(net)
         number = 0
         while True:
-            torch.manual_seed(derive_seed(settings.seed, number))
+            seed_torch(settings.device, settings.seed, number)
             try:
                 part = next(generator)
             except StopIteration as end:

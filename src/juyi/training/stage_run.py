@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.errors import ForeignFileError, TrainingDivergedError
-from juyi.training.batches import derive_seed
+from juyi.training.batches import seed_torch
 from juyi.training.processes import Processes, average_gradients
 from juyi.training.stages import Optimiser, Stage, Turn
 from juyi.training.state import State, copy_into
@@ -177,9 +177,8 @@ def run_stage(run: StageRun, after_step: Callable[[StageRun], None] | None = Non
             p.requires_grad_(False)
         prepared: _Part | None = None
         while run.step < run.total_steps:
-            key = (run.settings.seed, run.number, run.step)
-            torch.manual_seed(derive_seed(*key, run.settings.processes.rank))
             process = run.settings.processes
+            seed_torch(run.settings.device, run.settings.seed, run.number, run.step, process.rank)
             batch = run.stage.over.batch((run.settings.seed, run.number), run.step, process.rank, process.count)
             if run.step % run.steps_per_epoch == 0:
                 run.sums = {}
@@ -223,7 +222,9 @@ def _take_turn(run: StageRun, part: _Part, batch: Any) -> None:
         losses = part.turn.losses(batch, run.progress)
     total = torch.stack([loss.float() for loss in losses.values()]).sum()
     for index in part.optimisers:
-        run.optimisers[index].zero_grad(set_to_none=True)
+        for group in run.optimisers[index].param_groups:
+            for p in group["params"]:
+                p.grad = None
     total.backward()  # type: ignore[no-untyped-call]
     total = average_gradients(part.parameters, total, settings.processes)
     if not math.isfinite(total.item()):
