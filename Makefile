@@ -16,6 +16,7 @@ check: $(VENV)/.installed-development
 	$(BIN)/ruff format --check src tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python bench/table.py --check
 
 bench: $(VENV)/.installed-development
 	$(BIN)/python bench/run.py

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 
 MNIST_M = "juyi adapt mnist@train mnist_m@train --test mnist_m@test"
-PART = "juyi adapt mnist@train[:20000] mnist_m@train[:20000] --test mnist_m@test --epochs 5"
+PART = "juyi adapt mnist@train[:10000] mnist_m@train[:10000] --test mnist_m@test --epochs 6"
 TO_MNIST = "juyi adapt usps@train[:1800] mnist@train[:2000] --test mnist@test"
 TO_USPS = "juyi adapt mnist@train[:2000] usps@train[:1800] --test usps@test"
 

@@ -23,8 +23,8 @@ ROWS = [
     ("mnist_m_dann", "dann", "MNIST → MNIST-M, `dann`, defaults", "MNIST → MNIST-M，`dann`，默认设置", ""),
     ("mnist_m_dann_paper", "source_only", "source only, the paper's network", "仅源域，论文的网络", ".5225"),
     ("mnist_m_dann_paper", "dann", "`dann`, the paper's network and schedule", "`dann`，论文的网络与学习率", ".7666"),
-    ("part_dann", "source_only", "20,000 images a side, 5 epochs: source only", "两域各 2 万张、5 轮：仅源域", ""),
-    ("part_dann", "dann", "20,000 images a side, 5 epochs: `dann`", "两域各 2 万张、5 轮：`dann`", ""),
+    ("part_dann", "source_only", "10,000 images a side, 6 epochs: source only", "两域各 1 万张、6 轮：仅源域", ""),
+    ("part_dann", "dann", "10,000 images a side, 6 epochs: `dann`", "两域各 1 万张、6 轮：`dann`", ""),
     (
         "part_dann_source_scale",
         "dann",
