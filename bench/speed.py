@@ -32,7 +32,7 @@ STEPS, WARM_UP, BATCH = 400, 50, 64
 class Interleaved(Silent):
     """Times Juyi's steps from without, and makes a bare step after each."""
 
-    def __init__(self, source, target, net, batch_norm):
+    def __init__(self, source, target, net):
         self.bare, self.juyi = [], []
         self.source, self.target = source, target
         self.net = copy.deepcopy(net).to(memory_format=torch.channels_last).train()
@@ -82,7 +82,7 @@ def measure(batch_norm: str, rows: int = 20_000) -> dict:
     )  # fmt: skip
     net = build_network("dann_mnist", Rows(source, torch.device("cpu")).x, 10, batch_norm=batch_norm)
     channels_last = [torch.from_numpy(x.transpose(0, 2, 3, 1)) for x in images]
-    watcher = Interleaved((channels_last[0], torch.from_numpy(y)), channels_last[1], net, batch_norm)
+    watcher = Interleaved((channels_last[0], torch.from_numpy(y)), channels_last[1], net)
 
     class Enough(Exception):
         pass

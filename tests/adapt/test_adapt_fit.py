@@ -201,3 +201,27 @@ def test_every_method_can_be_imported_by_its_class_name():
         assert getattr(juyi.adapt, method.__name__) is method
     with pytest.raises(AttributeError, match="DAN"):
         _ = juyi.adapt.DAN
+
+
+def test_score_compares_whole_names_and_not_their_beginnings():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(120, 2)).astype(np.float32)
+    model = SourceOnly(epochs=1, batch=20, net="mlp", precision="float32").fit(x, np.array(["category", "dog"] * 60))
+    model.classes_ = np.array(["category", "category"])
+    assert model.score(x, np.array(["cat"] * 120)) == 0.0
+
+
+def test_score_weighs_only_the_labelled_rows():
+    x = np.random.default_rng(0).normal(size=(120, 2)).astype(np.float32)
+    y = np.array([0, 1] * 60)
+    model = SourceOnly(epochs=1, batch=20, net="mlp", precision="float32").fit(x, y)
+    some = [None if row < 100 else int(label) for row, label in enumerate(y)]
+    weights = np.arange(120.0)
+    right = model.predict(x[100:]) == y[100:]
+    assert model.score(x, some, sample_weight=weights) == pytest.approx(np.average(right, weights=weights[100:]))
+
+
+def test_whole_number_labels_stay_numbers_where_some_are_unknown():
+    x = np.random.default_rng(0).normal(size=(90, 2)).astype(np.float32)
+    model = SourceOnly(epochs=1, batch=20, net="mlp", precision="float32").fit(x, [None, 10, 1] * 30)
+    assert model.classes_.tolist() == [1, 10] and set(model.predict(x)) <= {1, 10}

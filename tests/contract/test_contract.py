@@ -1,5 +1,6 @@
 """The contract, over every method that discovery finds; and that the contract itself can fail."""
 
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -67,11 +68,20 @@ class Prints(SourceOnly):
         return (yield from super().stages(net, source, target))
 
 
+class Writes(SourceOnly):
+    """Opens a file while it learns. >>> 1"""
+
+    def stages(self, net, source, target):
+        Path(__file__).read_text()
+        return (yield from super().stages(net, source, target))
+
+
 @pytest.mark.parametrize(
     ("method", "check", "words"),
     [
         (ForgetsState, "resumes_to_the_same_bits", "other bits come out"),
         (Prints, "quiet", "something was printed"),
+        (Writes, "quiet", "files were opened"),
         (SourceOnly, "learns_a_shift", "accuracy on the target"),
     ],
 )

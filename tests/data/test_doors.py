@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from juyi.data import Domain, align, conform, join
+from juyi.data.doors import follow
 from juyi.data.shapes import resize, to_grey
 from juyi.errors import ClassesDifferError, DataError, SettingError
 
@@ -146,3 +147,13 @@ def test_conform_brings_rows_to_the_shape_of_a_network():
         conform(images(), (5,))
     with pytest.raises(DataError, match="holds 1 features a row, but the network takes images"):
         conform(labelled([0], ("x",)), (1, 4, 4))
+
+
+def test_a_test_follows_and_changes_nothing_of_what_is_settled():
+    settled = Domain(np.full((4, 1, 6, 6), 90, np.uint8), np.array([0, 1, 2, 0]), classes=("a", "b", "c"), name="here")
+    test = Domain(np.full((3, 3, 9, 9), 90, np.uint8), np.array([0, 1, 2]), classes=("b", "a", "z"), name="test")
+    with pytest.raises(ClassesDifferError, match="z"):
+        follow(test, settled)
+    brought = follow(test, settled, intersect_classes=True)
+    assert brought.x.shape == (2, 1, 6, 6)
+    assert brought.classes == ("a", "b", "c") and brought.y.tolist() == [1, 0]

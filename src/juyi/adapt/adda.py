@@ -32,6 +32,9 @@ class ADDA(Adapter):
        M_s(x_s) from M_t(x_t), and M_t learns to be taken for the source: mean −log D(M_t(x_t)).
     3. M_t under C serves the target.
 
+    The paper's LeNet has no batch norm.  Where a network has it, the critic's turn sees M_t as it serves (running
+    statistics), and M_t's own turn sees it as it learns (the batch's).
+
     Source: Tzeng et al., "Adversarial Discriminative Domain Adaptation", CVPR 2017, equation 9; the critic of
     two hidden layers of 500 units and Adam at 2·10⁻⁴ with β₁ = .5 from section 5.1 and the authors' settings.
 
@@ -44,7 +47,7 @@ class ADDA(Adapter):
     """
 
     critic_width: int = hyperparameter(
-        default=500, help="units of each of the critic's two hidden layers", low=1, high=65_536
+        default=500, help="units of each of the critic's two hidden layers", low=1, high=65_536, source="section 5.1"
     )
     adversarial_epochs: int | None = hyperparameter(
         default=None,
@@ -53,7 +56,11 @@ class ADDA(Adapter):
         high=100_000,
     )
     adversarial_rate: float = hyperparameter(
-        default=2e-4, help="learning rate of step 2 (Adam, beta 0.5)", low=0.0, high=1.0
+        default=2e-4,
+        help="learning rate of step 2 (Adam, beta 0.5)",
+        low=0.0,
+        high=1.0,
+        source="the authors' settings",
     )
 
     def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:
@@ -66,12 +73,12 @@ class ADDA(Adapter):
 
         def critic_losses(batch: PairBatch, progress: float) -> dict[str, Tensor]:
             z_source, z_target = net.features(batch.source.x, SOURCE), adapted.features(batch.target.x, TARGET)
-            return {"domain": domain_loss(critic(z_source), critic(z_target))}
+            return {"domain": domain_loss(critic(z_source), critic(z_target[: batch.drawn]))}
 
         def encoder_losses(batch: PairBatch, progress: float) -> dict[str, Tensor]:
             z_target = adapted.features(batch.target.x, TARGET)
-            taken_for_target = softplus(-critic(z_target).float()).mean()  # −log D
-            return {"fooling": taken_for_target, **target_label_losses(adapted, batch, z_target)}
+            fooling = softplus(-critic(z_target[: batch.drawn]).float()).mean()  # −log D
+            return {"fooling": fooling, **target_label_losses(adapted, batch, z_target)}
 
         turns = [
             Turn(critic_losses, trains=[critic], optimiser=recipe),

@@ -33,6 +33,7 @@ from juyi.training import (
     hyperparameter,
     learn,
 )
+from juyi.training.processes import take_from_first
 
 
 class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
@@ -126,9 +127,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         aligned = align(*domains)
         self.learn(aligned[0], aligned[1] if target is not None else None)
         if not isinstance(X, Domain):
-            known = np.ma.compressed(y) if isinstance(y, np.ma.MaskedArray) else np.asarray(y)
-            if np.issubdtype(known.dtype, np.integer):
-                self.classes_ = np.unique(known)
+            self.classes_ = _as_written(y, np.asarray(self.domain_classes_))
         return self
 
     def learn(
@@ -149,12 +148,14 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         net = self._network(source_rows, len(classes))
         net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         first = source_rows.take(np.arange(min(self.batch, source.size)))
-        dtype = choose_precision(self.precision, net, first, device)
-        settings = Settings(self.random_state, device, dtype, processes or Processes())
+        processes = processes or Processes()
+        dtype = take_from_first(choose_precision(self.precision, net, first, device), processes)
+        settings = Settings(self.random_state, device, dtype, processes)
         self.net_ = learn(lambda net: self._stages(net, source_rows, target_rows), net, settings, watcher, checkpoint)
         self.settings_ = settings
         self.shape_ = tuple(source.x.shape[1:])
         self.domain_classes_ = classes
+        self.columns_ = source.columns
         self.classes_ = np.asarray(classes)
         self.n_features_in_ = int(np.prod(self.shape_))
         return self
@@ -229,10 +230,20 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         domain = as_domain(X, y)
         if domain.classes is None or not domain.labelled.any():
             raise DataError(f"{domain.name}: has no labels of classes, so nothing can be scored on it; give y")
-        truth = np.asarray(domain.classes)[domain.y[domain.labelled]]
-        predicted = self.predict(domain.select(domain.labelled)).astype(truth.dtype)
-        return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
+        known = domain.labelled
+        truth = np.asarray(domain.classes)[domain.y[known]]
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        predicted = self.predict(domain.select(known)).astype(str)
+        return float(accuracy_score(truth, predicted, sample_weight=weight))
 
     def _served(self) -> Served:
         check_is_fitted(self, "net_")
-        return Served(self.net_, self.shape_, self.classes_)
+        return Served(self.net_, self.shape_, self.classes_, self.columns_)
+
+
+def _as_written(y: Any, names: np.ndarray) -> np.ndarray:
+    """Give the classes as whole numbers, if that is how the known labels of an array are written."""
+    values = np.ma.compressed(y) if isinstance(y, np.ma.MaskedArray) else np.asarray(y, object).ravel()
+    known = [value for value in values.tolist() if value is not None and value == value]
+    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in known)
+    return np.unique(known) if whole else names

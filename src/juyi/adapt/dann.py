@@ -32,7 +32,9 @@ class DANN(Adapter):
         (256,)
     """
 
-    critic_width: int = hyperparameter(default=100, help="units of the critic's hidden layer", low=1, high=65_536)
+    critic_width: int = hyperparameter(
+        default=100, help="units of the critic's hidden layer", low=1, high=65_536, source="figure 4 (a)"
+    )
     reversal: float = hyperparameter(default=1.0, help="strength that the reversal reaches", low=0.0, high=100.0)
 
     def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:
@@ -46,7 +48,8 @@ class DANN(Adapter):
             return {
                 **label_losses(net, batch, z_source, z_target),
                 "domain": domain_loss(
-                    critic(reverse_gradient(z_source, strength)), critic(reverse_gradient(z_target, strength))
+                    critic(reverse_gradient(z_source, strength)),
+                    critic(reverse_gradient(z_target[: batch.drawn], strength)),
                 ),
             }
 

@@ -74,19 +74,22 @@ class Outcome:
 
     def _write_maps(self, validation: Domain, target: Domain, predictions: dict[str, np.ndarray]) -> None:
         seed = self.record["seed"]
-        some_source = validation.select(subset_rows(validation.size, _MAP_ROWS, seed))
+        source_rows = subset_rows(validation.size, _MAP_ROWS, seed)
         rows = subset_rows(target.size, _MAP_ROWS, seed)
-        some_target = target.select(rows)
+        some_source, some_target = validation.select(source_rows), target.select(rows)
         features = {
             name: (model.transform_source(some_source), model.transform(some_target))
             for name, model in self.models.items()
         }
         chosen = {name: codes[rows] for name, codes in predictions.items()}
         figure = maps_figure(features, some_source.y, chosen, self.classes, seed, _MAP_ROWS)
+        figure["source"] |= {"rows": source_rows.tolist(), "of": validation.size}  # of all, not of the chosen
+        figure["target"] |= {"rows": rows.tolist(), "of": target.size}
         write_json(self.folder.figures / "maps.json", figure)
 
     def _open(self, test: Domain) -> None:
         self.record["openings"].append({"data": test.name, "when": now()})
+        self.folder.write(self.record)  # before it is opened, so that no opening goes unrecorded
         correct = self._score(test, "test", TARGET)
         if len(self.models) > 1:
             self.record["verdict"] = verdict_from_test(

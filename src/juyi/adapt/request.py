@@ -8,7 +8,7 @@ from typing import Any
 from juyi.adapt.base import Adapter
 from juyi.data import align, hold_out, load, withhold_labels
 from juyi.data.domain import Domain
-from juyi.data.doors import adopt_classes, rows_in_common
+from juyi.data.doors import adopt_classes, follow, rows_in_common
 from juyi.data.tables import LabelColumnMissingError
 from juyi.errors import DataError, SettingError
 
@@ -66,11 +66,11 @@ def prepare(request: Request, method: Adapter) -> Given:
     test = _load_test(request.test, source, options) if request.test else None
     if target is not None:
         target = _give_labels(target, request.target_labels, source, method.random_state)
-    others = [domain for domain in (target, test) if domain is not None]
+    others = [] if target is None else [target]
     source, *others = align(source, *others, size=request.size, intersect_classes=request.intersect_classes)
-    if target is not None:
-        target = others.pop(0)
-    test = others[0] if others else None
+    target = others[0] if others else None
+    if test is not None:  # after all else is settled: a test changes nothing of what is learnt from
+        test = follow(test, source, intersect_classes=request.intersect_classes)
     method.check_data(source, target)
     if test is not None:
         test = _check_test(test, source, target)

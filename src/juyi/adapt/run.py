@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from juyi.adapt.base import Adapter
-from juyi.adapt.outcome import Outcome
+from juyi.adapt.outcome import FLOOR, Outcome
 from juyi.adapt.request import Given, Request, prepare
 from juyi.adapt.source_only import SourceOnly
 from juyi.errors import DataChangedError, JuyiError, RunFolderError
@@ -32,8 +32,6 @@ from juyi.training import (
 from juyi.training.machine import describe_machine, now, versions
 from juyi.training.processes import take_from_first
 from juyi.training.watchers import Bar, Log, Records, Together
-
-FLOOR = "source_only"
 
 
 def run(
@@ -121,7 +119,10 @@ def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[s
             )
     record["status"] = "running"
     record.pop("error", None)
-    return _Work(folder, record, given, method, join_processes(), console or Console(quiet=True)).carry_out()
+    processes = join_processes()
+    if processes.is_first:
+        folder.write(record)
+    return _Work(folder, record, given, method, processes, console or Console(quiet=True)).carry_out()
 
 
 def command_name(method: type[Adapter]) -> str:
@@ -232,7 +233,9 @@ class _Work:
             bar.close()
         self.record["seconds"][model] = round(log.seconds, 2)
         layers = {"batch_norm": adapter.batch_norm, "standardise": adapter.standardise}
-        write_model(folder.models, model, adapter.net_, adapter.shape_, adapter.domain_classes_, layers)
+        write_model(
+            folder.models, model, adapter.net_, adapter.shape_, adapter.domain_classes_, layers, adapter.columns_
+        )
 
     def _finish(self, models: dict[str, Adapter]) -> None:
         net = self.method.net_

@@ -14,7 +14,7 @@ import numpy as np
 
 from juyi.data import cache
 from juyi.data.domain import Domain
-from juyi.data.shapes import resize, to_rgb
+from juyi.data.shapes import conform, resize, to_rgb
 from juyi.errors import ClassesDifferError, DataError, SettingError
 
 _SAMPLE = 2000
@@ -64,6 +64,39 @@ def align(
     return tuple(_same_classes(domains, intersect_classes))
 
 
+def follow(domain: Domain, settled: Domain, *, intersect_classes: bool = False) -> Domain:
+    """Bring a domain, a test say, to the shape and the classes of one that is settled and that it must not change.
+
+    Args:
+        domain: what is brought.
+        settled: what it is brought to.
+        intersect_classes: leave out the domain's labelled rows of other classes, instead of refusing.
+
+    Raises:
+        DataError: the kinds or the columns differ, or the pixels of one are surely scaled wrongly.
+        ClassesDifferError: the domain has classes that the other has not.
+
+    Example:
+        >>> import numpy as np
+        >>> small = Domain(np.full((1, 1, 2, 2), 200, np.uint8), np.array([0]), classes=("cat", "dog"), name="small")
+        >>> large = Domain(np.full((1, 3, 4, 4), 90, np.uint8), np.array([0]), classes=("dog",), name="large")
+        >>> test = follow(large, small)
+        >>> test.x.shape, test.classes, test.y.tolist()
+        ((1, 1, 2, 2), ('cat', 'dog'), [1])
+    """
+    _check_kinds([settled, domain])
+    if settled.is_images:
+        domain = conform(_compare_pixels(settled, domain), settled.x.shape[1:])
+    else:
+        domain = _compare_features(settled, domain)
+    adopted = adopt_classes(domain, settled)
+    if adopted.classes == settled.classes or settled.classes is None:
+        return adopted
+    if not intersect_classes:
+        raise _classes_differ(settled, domain)
+    return _recoded(domain, settled.classes)
+
+
 def _check_kinds(domains: Sequence[Domain]) -> None:
     first = domains[0]
     for other in domains[1:]:
@@ -75,16 +108,16 @@ def _check_kinds(domains: Sequence[Domain]) -> None:
                 f"{first.name} has {first.x.shape[1]} features and {other.name} {other.x.shape[1]}; "
                 "give both the same columns, in the same order"
             )
-        _check_order(first, other)
+        check_order(other, first.columns or (), first.name)
 
 
-def _check_order(first: Domain, other: Domain) -> None:
-    """Refuse tables with the same columns in another order: each would silently be taken for another."""
-    names, found = first.columns or (), other.columns or ()
+def check_order(table: Domain, columns: Sequence[str], whose: str) -> None:
+    """Refuse a table that has these columns in another order: each would silently be taken for another."""
+    names, found = tuple(columns), table.columns or ()
     if names != found and sorted(names) == sorted(found):
         place = next(i for i, (a, b) in enumerate(zip(names, found, strict=True)) if a != b)
         raise DataError(
-            f"{other.name}: has the same columns as {first.name} in another order (feature {place + 1} is "
+            f"{table.name}: has the same columns as {whose} in another order (feature {place + 1} is "
             f"{found[place]}, there {names[place]}); give both the same columns, in the same order"
         )
 

@@ -70,7 +70,8 @@ def big_figures(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
     for result in shown[:3]:
         model = result.get("model")
         role = "not adapted" if model == FLOOR and len(shown) > 1 else "serves" if model == record.get("serves") else ""
-        role = "oracle: saw target labels" if result.get("saw_target_labels") else role
+        if result.get("saw_target_labels"):
+            role = f"{role}, saw target labels".lstrip(", ")
         interval = interval_text(result)
         cards.append(
             f'<li class="{"before" if model == FLOOR else "after"}">'

@@ -48,10 +48,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Rows of the source and of the target; the target has no rows where a stage needs none of them."""
+    """Rows of the source and of the target; the target has no rows where a stage needs none of them.
+
+    The first `drawn` rows of the target were drawn from all of it.  Those after them were added for their labels:
+    the same few come again and again, so what compares the domains should leave them out.
+    """
 
     source: Batch
     target: Batch
+    drawn: int
 
 
 class Rows:
@@ -190,4 +195,4 @@ class Pairs:
         target = (self.target or self.source).rows.take(index)
         if self.labels:
             target.labelled[:drawn] = False
-        return PairBatch(source, target)
+        return PairBatch(source, target, drawn)

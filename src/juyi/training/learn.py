@@ -86,7 +86,6 @@ def learn(
     state.see([net])
     _begin(state, watcher, store, processes)
     with torch.random.fork_rng(devices=[settings.device] if settings.device.type == "cuda" else []):
-        seed_torch(settings.device, settings.seed, 0)
         generator = stages(net)
         number = 0
         while True:

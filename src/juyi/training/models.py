@@ -15,7 +15,13 @@ from juyi.runs.files import read_json, read_tensors, write_json, write_tensors
 
 
 def write_model(
-    folder: Path, name: str, net: Network, shape: Sequence[int], classes: Sequence[str] | None, layers: dict[str, str]
+    folder: Path,
+    name: str,
+    net: Network,
+    shape: Sequence[int],
+    classes: Sequence[str] | None,
+    layers: dict[str, str],
+    columns: Sequence[str] | None = None,
 ) -> None:
     """Write `NAME.safetensors` and `NAME.json`.
 
@@ -26,6 +32,7 @@ def write_model(
         shape: of one input, C×H×W or d.
         classes: the names of the classes, or None for regression.
         layers: the settings `batch_norm` and `standardise` with which the network was built.
+        columns: the names of the features of a table, in order, so that predicting can refuse another order.
     """
     write_tensors(folder / f"{name}.safetensors", net.state_dict(), {"model": name})
     content = {
@@ -33,6 +40,7 @@ def write_model(
         "shape": list(shape),
         "outputs": net.outputs,
         "classes": None if classes is None else list(classes),
+        "columns": None if columns is None else list(columns),
         **layers,
     }
     write_json(folder / f"{name}.json", content)
@@ -68,6 +76,9 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
             raise ValueError("its classes do not fit its outputs")
         if classes is not None and not all(isinstance(label, str) for label in classes):
             raise ValueError("its classes are no words")
+        columns = description["columns"]
+        if columns is not None and not (isinstance(columns, list) and all(isinstance(c, str) for c in columns)):
+            raise ValueError("its columns are no words")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ForeignFileError(f"{path}: is not the description of a model of Juyi ({error!r})") from error
     if net is None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.data import as_domain, conform
+from juyi.data.doors import check_order
 from juyi.nets import TARGET, Network
 from juyi.runs import RunFolder
 from juyi.training.batches import Rows
@@ -23,10 +24,18 @@ class Served:
         net: the network.
         shape: of one input, C×H×W or d; other images are brought to it.
         classes: what `predict` answers, one a score.
+        columns: the names of the features of a table, in order; a table with the same in another order is refused.
     """
 
-    def __init__(self, net: Network, shape: Sequence[int], classes: Sequence[Any] | np.ndarray) -> None:
+    def __init__(
+        self,
+        net: Network,
+        shape: Sequence[int],
+        classes: Sequence[Any] | np.ndarray,
+        columns: Sequence[str] | None = None,
+    ) -> None:
         self.net, self.shape, self.classes = net, tuple(shape), np.asarray(classes)
+        self.columns = tuple(columns or ())
 
     def scores(self, X: Any, domain: str = TARGET) -> np.ndarray:
         """Return the scores (logits), N×C, float32, of rows that come from `domain`."""
@@ -46,7 +55,9 @@ class Served:
         return predicted
 
     def _compute(self, X: Any, function: Callable[[Tensor], Tensor], batch: int = 500) -> np.ndarray:
-        data = conform(as_domain(X), self.shape)
+        given = as_domain(X)
+        check_order(given, self.columns, "the model")
+        data = conform(given, self.shape)
         rows = Rows(data, next(self.net.parameters()).device)
         self.net.eval()
         parts = []
@@ -72,7 +83,7 @@ def read_run(folder: RunFolder | str, model: str | None = None, net: nn.Module |
     """
     folder = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
     network, description = read_model(folder.models, model or str(folder.read().get("serves")), net)
-    return Served(network, description["shape"], description["classes"])
+    return Served(network, description["shape"], description["classes"], description["columns"])
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

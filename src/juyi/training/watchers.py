@@ -118,7 +118,6 @@ class Records(Silent):
     Args:
         folder: the run's `records`.
         model: the name of the model that is learning.
-        net: the method's network, which serves unless a stage says otherwise.
         validation: held-out rows of the source.
         target: rows of the target, or None.
     """
