@@ -89,6 +89,8 @@ def follow(domain: Domain, settled: Domain, *, intersect_classes: bool = False) 
         domain = conform(_compare_pixels(settled, domain), settled.x.shape[1:])
     else:
         domain = _compare_features(settled, domain)
+    if domain.classes is None and domain.labelled.any():
+        _for_regression(settled, domain)
     adopted = adopt_classes(domain, settled)
     if adopted.classes == settled.classes or settled.classes is None:
         return adopted
