@@ -99,3 +99,14 @@ def test_the_record_comes_back_with_its_schema(tmp_path):
     folder = RunFolder.create(tmp_path / "r", "dann")
     folder.write({"method": "dann", "classes": ["köttur", "犬"]})
     assert RunFolder.open(tmp_path / "r").read() == {"schema": SCHEMA, "method": "dann", "classes": ["köttur", "犬"]}
+
+
+def test_what_a_killed_process_left_beside_its_place_is_swept_away(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", "dann")
+    folder.write({"status": "running"})
+    folder.models.mkdir()
+    (folder.models / ".dann.json.0a1b2c3d.tmp").write_text("half")
+    (folder.models / "dann.json").write_text("{}")
+    folder.sweep()
+    assert [path.name for path in folder.models.iterdir()] == ["dann.json"]
+    assert folder.read()["status"] == "running"

@@ -121,6 +121,7 @@ def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[s
     record.pop("error", None)
     processes = join_processes()
     if processes.is_first:
+        folder.sweep()
         folder.write(record)
     return _Work(folder, record, given, method, processes, console or Console(quiet=True)).carry_out()
 

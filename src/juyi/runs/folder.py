@@ -87,6 +87,11 @@ class RunFolder:
             raise RunFolderError(f"{path}: was written with schema {schema}, this Juyi reads {SCHEMA}; update Juyi")
         return folder
 
+    def sweep(self) -> None:
+        """Remove what a killed process had written beside its place and could not put there any more."""
+        for left in self.path.rglob(".*.tmp"):
+            left.unlink(missing_ok=True)
+
     def read(self) -> dict[str, Any]:
         """Read run.json."""
         content = read_json(self.path / "run.json")
