@@ -13,7 +13,8 @@ from toys import CPU, bits, domain, network, one_stage, same
 from juyi.errors import WriteError
 from juyi.runs.files import read_tensors
 from juyi.training import Rows, Settings, Silent, Stage, learn
-from juyi.training.watchers import Bar, Log, Records, Together, logits
+from juyi.training.serving import compute
+from juyi.training.watchers import Bar, Log, Records, Together
 
 DATA = domain()
 
@@ -101,9 +102,10 @@ def test_looking_on_changes_no_bit_and_no_mode(tmp_path):
 def test_logits_in_parts():
     rows = Rows(domain(23), CPU)
     net = network(DATA)
-    whole = logits(net, rows, "target")
-    assert torch.allclose(whole, logits(net, rows, "target", batch=5), atol=1e-5) and whole.shape == (23, 3)
-    assert torch.allclose(logits(net, rows, "target", np.array([4, 4, 0])), whole[[4, 4, 0]], atol=1e-5)
+    everything = np.arange(rows.size)
+    whole = compute(net, rows, everything, net)
+    assert torch.allclose(whole, compute(net, rows, everything, net, batch=5), atol=1e-5) and whole.shape == (23, 3)
+    assert torch.allclose(compute(net, rows, np.array([4, 4, 0]), net), whole[[4, 4, 0]], atol=1e-5)
 
 
 def shown(console_options, by, every=10.0):

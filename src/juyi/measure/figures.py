@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from juyi.data.splits import subset_rows
 from juyi.errors import DataError
 from juyi.measure.maps import joint_map
 
@@ -60,7 +61,7 @@ def maps_figure(
     if len(sizes) != 1 or set(features) != set(prediction_target):
         raise DataError(f"the models' maps must be of the same rows, not of {sorted(sizes)}")
     n_source, n_target = next(iter(sizes))
-    chosen_source, chosen_target = subset(n_source, rows, seed), subset(n_target, rows, seed + 1)
+    chosen_source, chosen_target = subset_rows(n_source, rows, seed), subset_rows(n_target, rows, seed + 1)
     maps = []
     for model, (source, target) in features.items():
         points = joint_map(np.concatenate([source[chosen_source], target[chosen_target]]), seed)
@@ -166,17 +167,6 @@ def least_sure_figure(
             entry[f"confidence{suffix}"] = round(float(rows[row].max()), 4)
         shown.append(entry)
     return {"images": shown}
-
-
-def subset(n: int, count: int, seed: int) -> np.ndarray:
-    """Choose `count` of `n` rows by a seed, in ascending order; all of them if there are no more.
-
-    Example:
-        >>> subset(3, 5, seed=0).tolist()
-        [0, 1, 2]
-    """
-    chosen: np.ndarray = np.sort(np.random.default_rng(seed).permutation(n)[:count])
-    return chosen
 
 
 def rounded(values: np.ndarray, decimals: int) -> list[Any]:

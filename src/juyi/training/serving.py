@@ -54,19 +54,25 @@ class Served:
         predicted: np.ndarray = self.classes[self.scores(X, domain).argmax(1)]
         return predicted
 
-    def _compute(self, X: Any, function: Callable[[Tensor], Tensor], batch: int = 500) -> np.ndarray:
+    def _compute(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
         given = as_domain(X)
         check_order(given, self.columns, "the model")
-        data = conform(given, self.shape)
-        rows = Rows(data, next(self.net.parameters()).device)
-        self.net.eval()
-        parts = []
-        with torch.no_grad():
-            for start in range(0, data.size, batch):
-                part = rows.take(np.arange(start, min(start + batch, data.size)))
-                parts.append(function(part.x).float().cpu())
-        computed: np.ndarray = torch.cat(parts).numpy()
+        rows = Rows(conform(given, self.shape), next(self.net.parameters()).device)
+        computed: np.ndarray = compute(self.net, rows, np.arange(rows.size), function).numpy()
         return computed
+
+
+def compute(
+    net: Network, rows: Rows, index: np.ndarray, function: Callable[[Tensor], Tensor], batch: int = 500
+) -> Tensor:
+    """Apply `function` to these rows, some at a time and without gradients; float32, on the CPU.
+
+    The network is put into eval mode and left there.
+    """
+    net.eval()
+    with torch.no_grad():
+        starts = range(0, len(index), batch)
+        return torch.cat([function(rows.take(index[start : start + batch]).x).float().cpu() for start in starts])
 
 
 def read_run(folder: RunFolder | str, model: str | None = None, net: nn.Module | str | None = None) -> Served:

@@ -6,11 +6,11 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -19,6 +19,7 @@ from juyi.nets import SOURCE, TARGET, Network
 from juyi.runs.files import write_tensors
 from juyi.training.batches import Rows
 from juyi.training.learn import Silent, Watcher
+from juyi.training.serving import compute
 from juyi.training.stage_run import StageRun
 
 
@@ -138,23 +139,11 @@ class Records(Silent):
         for domain, rows in self.sides.items():
             if rows is not None:
                 index = np.linspace(0, rows.size - 1, min(self.limit, rows.size)).astype(np.int64)
-                tensors[domain] = logits(served, rows, domain, index).half()
+                tensors[domain] = compute(served, rows, index, partial(served, domain=domain)).half()
         for layer, mode in modes:
             layer.training = mode
         name = f"{self.model}-{run.number}-{run.epoch:04d}.safetensors"
         write_tensors(self.folder / name, tensors, {"stage": run.stage.name, "epoch": run.epoch})
-
-
-def logits(net: Network, rows: Rows, domain: str, index: np.ndarray | None = None, batch: int = 500) -> torch.Tensor:
-    """Return the scores of these rows of a domain, N×C, float32, on the CPU; the network is left in eval mode."""
-    index = np.arange(rows.size) if index is None else index
-    net.eval()
-    with torch.no_grad():
-        parts = [
-            net(rows.take(index[start : start + batch]).x, domain).float().cpu()
-            for start in range(0, len(index), batch)
-        ]
-    return torch.cat(parts)
 
 
 class Bar(Silent):
