@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from juyi.augmentation import VIEWS, Strong, make_view
 from juyi.data import align, as_domain, check_trainable
 from juyi.data.domain import Domain
 from juyi.errors import DataError, JuyiError, SettingError
@@ -27,7 +29,10 @@ from juyi.training import (
     Served,
     Settings,
     StageGenerator,
+    Step,
+    Viewed,
     Watcher,
+    WeightAverage,
     choose_device,
     choose_precision,
     hyperparameter,
@@ -78,6 +83,18 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         help="how images are scaled: source (its mean and spread) or image (each by its own)",
         choices=("source", "image"),
     )
+    augment: str = hyperparameter(
+        default="none",
+        help="how training images are changed: none, weak (shifted) or strong (RandAugment)",
+        choices=VIEWS,
+    )
+    flip: bool = hyperparameter(default=False, help="augment mirrors images too (never for digits or letters)")
+    exclude_operations: str = hyperparameter(
+        default="", help="operations that strong views leave out, separated by commas, such as invert,solarize"
+    )
+    average: float = hyperparameter(
+        default=0.0, help="decay of the moving average of the weights that serves; 0 for none", low=0.0, high=0.99999
+    )
     device: str = hyperparameter(default="auto", help="where to compute", choices=("auto", "cpu", "cuda"))
     precision: str = hyperparameter(
         default="auto", help="number type: auto measures once which is faster", choices=("auto", "float32", "bfloat16")
@@ -106,6 +123,11 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         Where nothing was asked for it is 10, and on small data as many as make 2,000 steps.
         """
         return epochs or max(10, math.ceil(2_000 / batches.steps_per_epoch(1)))
+
+    def check_hyperparameters(self) -> None:
+        """Raise `SettingError` for the first hyperparameter whose type or value is not allowed."""
+        super().check_hyperparameters()
+        Strong(self.excluded)
 
     def fit(self, X: Any, y: Any = None, *, target: Any = None) -> Adapter:
         """Learn from the labelled source `X` and the target.
@@ -198,12 +220,39 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
             return build_network(name, source.x, outputs, batch_norm=self.batch_norm, standardise=self.standardise)
 
     def _stages(self, net: Network, source: Rows, target: Rows | None) -> StageGenerator:
-        """The method's stages; without a target, there is nothing to do but to learn the source."""
-        if target is None:
-            from juyi.adapt.source_only import supervised
+        """The method's stages, seen through the shared options: what is augmented, and what is averaged.
 
-            return (yield from supervised(self, net, source, None))
-        return (yield from self.stages(net, source, target))
+        Without a target, there is nothing to do but to learn the source.
+        """
+        from juyi.adapt.source_only import supervised
+
+        parts = self.stages(net, source, target) if target else supervised(self, net, source, None)
+        view = make_view(self.augment, flip=self.flip, without=self.excluded)
+        while True:
+            try:
+                part = next(parts)
+            except StopIteration as end:
+                served: Network = end.value
+                return served
+            if isinstance(part, Step):
+                yield part
+                continue
+            if view:
+                part = replace(part, over=Viewed(part.over, view))
+            if not self.average:
+                yield part
+                continue
+            average = WeightAverage(part.serves or net, self.average)
+            yield replace(
+                part, keeps=[*part.keeps, average.live, average.net, average], serves=average.net,
+                after_step=average.update,
+            )  # fmt: skip
+            yield Step("take the average", average.take)
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """The operations that strong views leave out."""
+        return tuple(word.strip() for word in self.exclude_operations.split(",") if word.strip())
 
     def scores(self, X: Any, *, domain: str = TARGET) -> np.ndarray:
         """Return the scores (logits), N×C, float32, of rows of the target (or of the `source`)."""

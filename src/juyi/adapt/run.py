@@ -29,7 +29,7 @@ from juyi.training import (
     join_processes,
     write_model,
 )
-from juyi.training.machine import describe_machine, now, versions
+from juyi.training.machine import describe_machine, now, peak_memory, versions
 from juyi.training.processes import take_from_first
 from juyi.training.watchers import Bar, Log, Records, Together
 
@@ -245,6 +245,6 @@ class _Work:
         self.console.print("predicting, drawing the maps", highlight=False)
         given = self.given
         Outcome(self.folder, self.record, models).write(given.validation, given.target, given.test)
-        self.record.update(status="finished", finished=now())
+        self.record.update(status="finished", finished=now(), peak_memory=peak_memory())
         self.folder.write(self.record)
         shutil.rmtree(self.folder.checkpoint, ignore_errors=True)

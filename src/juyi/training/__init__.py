@@ -1,8 +1,17 @@
 """How everything learns, once for all rooms: stages, turns, batches, checkpoints, processes."""
 
+from juyi.training.average import WeightAverage
 from juyi.training.batches import Batch, PairBatch, Pairs, Rows, Single, derive_seed
 from juyi.training.checkpoint import Checkpoint
-from juyi.training.hyperparameters import Method, annotation, check_known, declared, hyperparameter, plain_type
+from juyi.training.hyperparameters import (
+    Method,
+    annotation,
+    check_known,
+    declared,
+    hyperparameter,
+    plain_type,
+    redeclare,
+)
 from juyi.training.labels import label_losses, target_label_losses
 from juyi.training.learn import Silent, StageGenerator, Watcher, learn
 from juyi.training.models import read_model, write_model
@@ -11,6 +20,7 @@ from juyi.training.processes import Processes, join_processes, leave_processes
 from juyi.training.serving import Served, read_run, softmax
 from juyi.training.stage_run import Settings, StageRun, run_stage
 from juyi.training.stages import Batches, Optimiser, Stage, Step, Turn
+from juyi.training.views import Viewed
 
 __all__ = [
     "Batch",
@@ -31,7 +41,9 @@ __all__ = [
     "StageRun",
     "Step",
     "Turn",
+    "Viewed",
     "Watcher",
+    "WeightAverage",
     "annotation",
     "check_known",
     "choose_device",
@@ -46,6 +58,7 @@ __all__ = [
     "plain_type",
     "read_model",
     "read_run",
+    "redeclare",
     "run_stage",
     "softmax",
     "target_label_losses",

@@ -50,7 +50,14 @@ def hyperparameter(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(hyperparameter, dataclasses.field))
+def redeclare(method: type[Method], name: str, default: T) -> T:
+    """Declare a hyperparameter of a parent class once more, with another default; all else stays as it is there."""
+    return dataclasses.field(default=default, metadata=declared(method)[name].metadata)
+
+
+@dataclass_transform(
+    kw_only_default=True, eq_default=False, field_specifiers=(hyperparameter, redeclare, dataclasses.field)
+)
 class Method(ABC, BaseEstimator):  # type: ignore[misc]
     """A method: a dataclass of hyperparameters that is a scikit-learn estimator as well.
 

@@ -97,6 +97,7 @@ class Stage:
         epochs: passes over the larger domain.
         keeps: what else changes while the stage runs (running averages, memories): anything with a state dict.
         serves: the network that would serve if training ended with this stage; None is the method's own.
+        after_step: called when a step's turns are done (to follow an average, say).
     """
 
     name: str
@@ -105,6 +106,7 @@ class Stage:
     epochs: int
     keeps: Sequence[Any] = ()
     serves: Network | None = None
+    after_step: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
