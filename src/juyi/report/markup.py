@@ -68,6 +68,34 @@ def quantity(value: object, name: object = "accuracy") -> str:
     return f"{known * 100:.1f} %" if is_share(name) else f"{known:,.4g}"
 
 
+def duration(seconds: object) -> str:
+    """Write a time in the unit that fits; what is absent as a dash.
+
+    Example:
+        >>> duration(12.34), duration(79.7), duration(7300), duration(None)
+        ('12.3 s', '1.3 min', '2.0 h', '–')
+    """
+    known = finite(seconds)
+    if known is None:
+        return "–"
+    if known < 60:
+        return f"{known:.1f} s"
+    return f"{known / 60:.1f} min" if known < 3600 else f"{known / 3600:.1f} h"
+
+
+def memory(size: object) -> str:
+    """Write bytes as MB or GB (a million, a milliard of them); older runs did not record any.
+
+    Example:
+        >>> memory(512_000_000), memory(1_340_000_000), memory(None)
+        ('512 MB', '1.34 GB', 'not recorded')
+    """
+    known = finite(size)
+    if known is None:
+        return "not recorded"
+    return f"{known / 1e6:,.0f} MB" if known < 1e9 else f"{known / 1e9:,.2f} GB"
+
+
 def plain(value: Any) -> str:
     """Write a setting as people write it, fit to be typed again; nested ones on one line.
 

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterable
 from typing import Any
 
-from juyi.report.markup import definitions, escape, finite, is_share, label, quantity, section
+from juyi.report.markup import definitions, escape, finite, is_share, label, memory, quantity, section
 from juyi.report.summary import FLOOR, headline, interval_text
 
 ANSWERS = {
@@ -198,12 +198,14 @@ def settings(record: dict[str, Any]) -> str:
     """Write every setting of the run: what would be needed to repeat it."""
     told = {"schema", "method", "seed", "room", "serves", "command", "started", "status", "hyperparameters", "network"}
     told |= {"data", "versions", "machine", "results", "verdict", "warnings", "classes", "seconds", "openings"}
+    told |= {"peak_memory"}
     tables = [definitions("Method", [(k, record[k]) for k in ("room", "method", "serves", "seed") if k in record])]
     tables += [definitions(k.capitalize(), facts(record.get(k), k)) for k in ("hyperparameters", "network")]
     for role, described in facts(record.get("data"), "data"):
         tables.append(definitions(f"Data: {label(role)}", facts(described, "name")))
     run: list[tuple[object, object]] = [(key, record[key]) for key in ("status", "started") if key in record]
     run += [(f"seconds, {model}", value) for model, value in facts(record.get("seconds"), "in all")]
+    run += [("peak memory of the process", memory(record["peak_memory"]))] if record.get("peak_memory") else []
     run += [("opened", f"{o.get('data')} at {o.get('when')}") for o in record.get("openings") or []]
     run += [("classes", record["classes"])] if record.get("classes") else []
     run += [(label(key), value) for key, value in record.items() if key not in told and value not in ([], {}, None)]
