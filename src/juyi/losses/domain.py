@@ -59,7 +59,12 @@ def reversal_ramp(progress: float, steepness: float = 10.0) -> float:
     return 2.0 / (1.0 + math.exp(-steepness * progress)) - 1.0
 
 
-def domain_loss(source_score: Tensor, target_score: Tensor) -> Tensor:
+def domain_loss(
+    source_score: Tensor,
+    target_score: Tensor,
+    source_weight: Tensor | None = None,
+    target_weight: Tensor | None = None,
+) -> Tensor:
     """Return the critic's cross-entropy, both domains weighing the same.
 
         ½ mean log(1 + exp(−d(source))) + ½ mean log(1 + exp(d(target)))
@@ -69,6 +74,8 @@ def domain_loss(source_score: Tensor, target_score: Tensor) -> Tensor:
     Args:
         source_score: the critic's scores (logits) of source rows, any shape; high means source.
         target_score: its scores of target rows.
+        source_weight: how much each source row counts in its mean, N, positive; None for all alike.
+        target_weight: likewise, of target rows.
 
     Example:
         >>> import torch
@@ -77,4 +84,11 @@ def domain_loss(source_score: Tensor, target_score: Tensor) -> Tensor:
 
     Source: Ganin and Lempitsky, 2015, section 3 (the loss L_d); Tzeng et al., CVPR 2017, equation 7.
     """
-    return (softplus(-source_score.float()).mean() + softplus(target_score.float()).mean()) / 2
+    source, target = softplus(-source_score.float()), softplus(target_score.float())
+    return (_weighted_mean(source, source_weight) + _weighted_mean(target, target_weight)) / 2
+
+
+def _weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    if weight is None:
+        return values.mean()
+    return (values.flatten() * weight).sum() / weight.detach().sum()

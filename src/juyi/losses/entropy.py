@@ -1,0 +1,20 @@
+"""How uncertain predictions are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def entropy(probabilities: Tensor) -> Tensor:
+    """Return the entropy of each row, −Σ_k p_k log p_k, in nats: 0 for certainty, log C for none.
+
+    Args:
+        probabilities: N×C (or C, for one number), each row summing to 1.
+
+    Example:
+        >>> import torch
+        >>> entropy(torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
+        tensor([0.0000, 0.6931])
+    """
+    return -torch.special.xlogy(probabilities, probabilities).sum(-1)
