@@ -60,7 +60,9 @@ class MCC(Adapter):
     temperature: float = hyperparameter(
         default=2.5, help="temperature of the predictions", low=0.01, high=100.0, source="section 4.1"
     )
-    weight: float = hyperparameter(default=1.0, help="weight of the confusion", low=0.0, high=100.0, source="equation 7")
+    weight: float = hyperparameter(
+        default=1.0, help="weight of the confusion", low=0.0, high=100.0, source="equation 7"
+    )
 
     def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:
         """One stage: labels, and the confusion of the target's predictions."""
