@@ -54,6 +54,15 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     exempt: ClassVar[dict[str, str]] = {}
     """Checks of the contract that the method cannot keep, each with the reason."""
 
+    source_free: ClassVar[bool] = False
+    """Whether a finished run can take the place of the source's data; `stages` is then given None as source."""
+
+    needs_batch_norm: ClassVar[bool] = False
+    """Whether the network must have batch norm."""
+
+    needs_target_labels: ClassVar[bool] = False
+    """Whether some target labels must be given."""
+
     net: str | nn.Module = hyperparameter(
         default="auto", help="network: a name, module:factory, or auto (by the data's shape)"
     )
@@ -94,6 +103,11 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     )
     average: float = hyperparameter(
         default=0.0, help="decay of the moving average of the weights that serves; 0 for none", low=0.0, high=0.99999
+    )
+    class_shares: str = hyperparameter(
+        default="source",
+        help="shares of the classes in the target: the source's, or estimated as it learns",
+        choices=("source", "estimated"),
     )
     device: str = hyperparameter(default="auto", help="where to compute", choices=("auto", "cpu", "cuda"))
     precision: str = hyperparameter(
@@ -243,10 +257,8 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
                 yield part
                 continue
             average = WeightAverage(part.serves or net, self.average)
-            yield replace(
-                part, keeps=[*part.keeps, average.live, average.net, average], serves=average.net,
-                after_step=average.update,
-            )  # fmt: skip
+            kept = [*part.keeps, average.live, average.net, average]
+            yield part.then(average.update, keeps=kept, serves=average.net)
             yield Step("take the average", average.take)
 
     @property

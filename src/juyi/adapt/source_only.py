@@ -11,11 +11,13 @@ from juyi.nets import Network
 from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Turn, label_losses
 
 
-def supervised(method: Adapter, net: Network, source: Rows, target: Rows | None) -> StageGenerator:
+def supervised(
+    method: Adapter, net: Network, source: Rows, target: Rows | None, smoothing: float = 0.0
+) -> StageGenerator:
     """The supervised stage with which several methods begin, under the method's own settings."""
 
     def losses(batch: PairBatch, progress: float) -> dict[str, Tensor]:
-        return label_losses(net, batch)
+        return label_losses(net, batch, smoothing=smoothing)
 
     batches = Pairs(source, target, method.batch, unlabelled=False)
     turn = Turn(losses, trains=[net], optimiser=method.recipe())

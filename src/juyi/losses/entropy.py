@@ -17,4 +17,5 @@ def entropy(probabilities: Tensor) -> Tensor:
         >>> entropy(torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
         tensor([0.0000, 0.6931])
     """
-    return -torch.special.xlogy(probabilities, probabilities).sum(-1)
+    found: Tensor = -torch.special.xlogy(probabilities, probabilities).sum(-1)
+    return found

@@ -6,16 +6,17 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 
-def label_loss(scores: Tensor, labels: Tensor) -> Tensor:
+def label_loss(scores: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
     """Return the mean cross-entropy of scores with known labels: mean −log softmax(s)_y.
 
     Args:
         scores: the scores (logits), N×C.
         labels: the codes, int64, N, 0 to C − 1.
+        smoothing: the share of each label that is spread evenly over all classes, 0 to 1.
 
     Example:
         >>> import torch
         >>> round(label_loss(torch.zeros(2, 10), torch.tensor([3, 4])).item(), 4)
         2.3026
     """
-    return cross_entropy(scores.float(), labels)
+    return cross_entropy(scores.float(), labels, label_smoothing=smoothing)

@@ -17,9 +17,10 @@ from juyi.training.learn import Silent, StageGenerator, Watcher, learn
 from juyi.training.models import read_model, write_model
 from juyi.training.precision import choose_device, choose_precision
 from juyi.training.processes import Processes, join_processes, leave_processes
-from juyi.training.serving import Served, read_run, softmax
+from juyi.training.serving import Served, compute, read_run, softmax
 from juyi.training.stage_run import Settings, StageRun, run_stage
 from juyi.training.stages import Batches, Optimiser, Stage, Step, Turn
+from juyi.training.statistics import estimate_statistics
 from juyi.training.views import Viewed
 
 __all__ = [
@@ -48,8 +49,10 @@ __all__ = [
     "check_known",
     "choose_device",
     "choose_precision",
+    "compute",
     "declared",
     "derive_seed",
+    "estimate_statistics",
     "hyperparameter",
     "join_processes",
     "label_losses",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import warnings
 from dataclasses import dataclass
@@ -87,6 +88,12 @@ class Rows:
         """All inputs, N×C×H×W (a view) or N×d."""
         return self._x.permute(0, 3, 1, 2) if self.is_images else self._x
 
+    def with_labels(self, y: Tensor) -> Rows:
+        """The same rows under other labels; which of them may be read as true ones stays."""
+        other = copy.copy(self)
+        other.y = y
+        return other
+
     def take(self, rows: np.ndarray) -> Batch:
         """Return these rows as a batch."""
         index = torch.from_numpy(rows).to(self._x.device)
@@ -161,15 +168,15 @@ class Pairs:
     Source rows without a label are never drawn.
 
     Args:
-        source: the labelled domain.
+        source: the labelled domain; None for none, and the batch's source has no rows.
         target: the other one, or None.
         size: rows of each domain a batch and process.
         unlabelled: draw the target rows that have no label too (else the batch's target holds labelled rows only,
             and has no rows where there are none).
     """
 
-    def __init__(self, source: Rows, target: Rows | None, size: int, unlabelled: bool = True) -> None:
-        self.source = Single(source, size, labelled_only=True)
+    def __init__(self, source: Rows | None, target: Rows | None, size: int, unlabelled: bool = True) -> None:
+        self.source = Single(source, size, labelled_only=True) if source else None
         self.target = Single(target, size) if target else None
         known = len(target.labelled_rows) if target else 0
         all_known = target is not None and known == target.size
@@ -185,14 +192,16 @@ class Pairs:
 
     def batch(self, key: tuple[int, ...], step: int, process: int, processes: int) -> PairBatch:
         """The batch of this step for this process."""
-        source = self.source.batch((*key, 0), step, process, processes)
-        index = np.empty(0, np.int64)
+        index = none = np.empty(0, np.int64)
         if self.target and self.draw_target:
             index = self.target.indices((*key, 1), step, process, processes)
         drawn = len(index)
         if self.labels:
             index = np.concatenate([index, self.labels.indices((*key, 2), step, process, processes)])
-        target = (self.target or self.source).rows.take(index)
+        one, other = self.source or self.target, self.target or self.source
+        assert one and other, "one of the two domains is needed"
+        source = one.rows.take(self.source.indices((*key, 0), step, process, processes) if self.source else none)
+        target = other.rows.take(index)
         if self.labels:
             target.labelled[:drawn] = False
         return PairBatch(source, target, drawn)

@@ -10,7 +10,7 @@ from juyi.training.batches import PairBatch
 
 
 def label_losses(
-    net: Network, batch: PairBatch, source: Tensor | None = None, target: Tensor | None = None
+    net: Network, batch: PairBatch, source: Tensor | None = None, target: Tensor | None = None, smoothing: float = 0.0
 ) -> dict[str, Tensor]:
     """Return `label`, the loss over the source's labels, and `target_label`, over the target's, if any were given.
 
@@ -21,10 +21,11 @@ def label_losses(
         batch: the rows.
         source: the features of `batch.source`, if they are known already.
         target: the features of `batch.target`, likewise.
+        smoothing: of the source's labels, see `juyi.losses.label_loss`.
     """
     if source is None:
         source = net.features(batch.source.x, SOURCE)
-    label = label_loss(net.head(source), batch.source.y)
+    label = label_loss(net.head(source), batch.source.y, smoothing)
     return {"label": label, **target_label_losses(net, batch, target)}
 
 

@@ -65,14 +65,15 @@ class Served:
 def compute(
     net: Network, rows: Rows, index: np.ndarray, function: Callable[[Tensor], Tensor], batch: int = 500
 ) -> Tensor:
-    """Apply `function` to these rows, some at a time and without gradients; float32, on the CPU.
-
-    The network is put into eval mode and left there.
-    """
+    """Apply `function` to these rows, some at a time, without gradients and in eval mode; float32, on the CPU."""
+    modes = [(layer, layer.training) for layer in net.modules()]
     net.eval()
     with torch.no_grad():
         starts = range(0, len(index), batch)
-        return torch.cat([function(rows.take(index[start : start + batch]).x).float().cpu() for start in starts])
+        parts = [function(rows.take(index[start : start + batch]).x).float().cpu() for start in starts]
+    for layer, mode in modes:
+        layer.training = mode
+    return torch.cat(parts)
 
 
 def read_run(folder: RunFolder | str, model: str | None = None, net: nn.Module | str | None = None) -> Served:

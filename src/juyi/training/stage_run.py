@@ -188,8 +188,8 @@ def run_stage(run: StageRun, after_step: Callable[[StageRun], None] | None = Non
                     prepared = part
                 _take_turn(run, part, batch)
             run.step += 1
-            if run.stage.after_step:
-                run.stage.after_step()
+            for follow in run.stage.after_step:
+                follow()
             if run.step == run.total_steps and not run.is_finite():  # no loss comes after it to tell
                 raise TrainingDivergedError(_diverged(run, "the last update left weights that are not finite numbers"))
             if after_step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -97,7 +97,7 @@ class Stage:
         epochs: passes over the larger domain.
         keeps: what else changes while the stage runs (running averages, memories): anything with a state dict.
         serves: the network that would serve if training ended with this stage; None is the method's own.
-        after_step: called when a step's turns are done (to follow an average, say).
+        after_step: called, in order, when a step's turns are done (to follow an average, say).
     """
 
     name: str
@@ -106,7 +106,11 @@ class Stage:
     epochs: int
     keeps: Sequence[Any] = ()
     serves: Network | None = None
-    after_step: Callable[[], None] | None = None
+    after_step: Sequence[Callable[[], None]] = ()
+
+    def then(self, function: Callable[[], None], **changes: Any) -> Stage:
+        """Return this stage with `changes` and one more function that is called after each step."""
+        return replace(self, after_step=(*self.after_step, function), **changes)
 
 
 @dataclass(frozen=True)

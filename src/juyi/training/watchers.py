@@ -134,14 +134,11 @@ class Records(Silent):
         if not run.at_epoch_end:
             return
         served = run.stage.serves or next(m for m in run.state.owners if isinstance(m, Network))
-        modes = [(layer, layer.training) for layer in served.modules()]
         tensors = {}
         for domain, rows in self.sides.items():
             if rows is not None:
                 index = np.linspace(0, rows.size - 1, min(self.limit, rows.size)).astype(np.int64)
                 tensors[domain] = compute(served, rows, index, partial(served, domain=domain)).half()
-        for layer, mode in modes:
-            layer.training = mode
         name = f"{self.model}-{run.number}-{run.epoch:04d}.safetensors"
         write_tensors(self.folder / name, tensors, {"stage": run.stage.name, "epoch": run.epoch})
 
