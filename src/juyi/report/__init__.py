@@ -1,6 +1,16 @@
-"""Renders what a run holds: report.html, and the lines that the command prints at its end.  Imports no room."""
+"""Renders what runs hold: report.html, comparison.html, and the lines that the command prints.  Imports no room."""
 
+from juyi.report.comparison import Comparison, compare, disagreement_lines
+from juyi.report.comparison_page import check_place, write_comparison
 from juyi.report.page import write_report
 from juyi.report.summary import summary_lines
 
-__all__ = ["summary_lines", "write_report"]
+__all__ = [
+    "Comparison",
+    "check_place",
+    "compare",
+    "disagreement_lines",
+    "summary_lines",
+    "write_comparison",
+    "write_report",
+]

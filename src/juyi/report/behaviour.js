@@ -12,13 +12,15 @@
     return (name) => style.getPropertyValue("--" + name).trim();
   }
 
-  // A colour is written "@name" in the data; only under the key "color", so that no class name is taken for one.
+  // A colour is written "@name" in the data; only under the keys "color" and "colorscale", so that no class name is
+  // taken for one.
   function coloured(value, colour, key) {
     if (Array.isArray(value)) return value.map((item) => coloured(item, colour, key));
     if (value && typeof value === "object") {
       return Object.fromEntries(Object.entries(value).map(([k, item]) => [k, coloured(item, colour, k)]));
     }
-    return key === "color" && typeof value === "string" && value[0] === "@" ? colour(value.slice(1)) : value;
+    const named = (key === "color" || key === "colorscale") && typeof value === "string" && value[0] === "@";
+    return named ? colour(value.slice(1)) : value;
   }
 
   function dressed(figure, colour) {

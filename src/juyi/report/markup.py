@@ -37,12 +37,15 @@ def finite(value: object) -> float | None:
     """Return a number, or None for anything that is none (absent, text, NaN, infinite).
 
     Example:
-        >>> finite(0.5), finite(None), finite(float("nan")), finite(True)
-        (0.5, None, None, None)
+        >>> finite(0.5), finite(None), finite(float("nan")), finite(True), finite(10**400)
+        (0.5, None, None, None, None)
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # JSON's integers have no end
+        return None
 
 
 def is_share(name: object) -> bool:

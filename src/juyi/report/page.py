@@ -82,7 +82,7 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
     return document(title(record), body, drawn)
 
 
-def document(name: str, body: str, drawn: dict[str, Variants]) -> str:
+def document(name: str, body: str, drawn: dict[str, Variants], made_from: str = "the run’s folder") -> str:
     """Put the body into a document with its style, its data and its scripts; plotly.js only if there is a chart."""
     here = files("juyi.report")
     style = here.joinpath("style.css").read_text(encoding="utf-8")
@@ -96,7 +96,7 @@ def document(name: str, body: str, drawn: dict[str, Variants]) -> str:
     )
     data = f'<script type="application/json" id="charts">{script_json(drawn)}</script>' if drawn else ""
     run = "".join(f"<script>{script}</script>" for script in scripts)
-    foot = "<footer>Made by Juyi from the run’s folder. This page is one file and loads nothing.</footer>"
+    foot = f"<footer>Made by Juyi from {made_from}. This page is one file and loads nothing.</footer>"
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>'
         f"<body><main>{body}{foot}</main>{data}{run}</body></html>\n"
@@ -138,10 +138,18 @@ def contents(parts: list[str]) -> str:
     return f'<nav aria-label="Sections">{links}</nav>' if len(found) > 2 else ""
 
 
-def chart(identity: str, what: str, variants: Variants, drawn: dict[str, Variants], kind: str = "") -> str:
-    """Reserve a chart's place, and remember what is to be drawn there."""
+def chart(
+    identity: str,
+    what: str,
+    variants: Variants,
+    drawn: dict[str, Variants],
+    kind: str = "",
+    height: float | None = None,
+) -> str:
+    """Reserve a chart's place, and remember what is to be drawn there; the height, in rem, is else its kind's."""
     drawn[identity] = variants
-    return f'<div class="chart {kind}" id="{identity}" role="img" aria-label="{escape(what)}"></div>'
+    style = "" if height is None else f' style="height:{height:.1f}rem"'
+    return f'<div class="chart {kind}" id="{identity}"{style} role="img" aria-label="{escape(what)}"></div>'
 
 
 def maps(figure: dict[str, Any], drawn: dict[str, Variants]) -> str:
