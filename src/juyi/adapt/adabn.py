@@ -31,6 +31,7 @@ class AdaBN(Adapter):
 
     source_free = True
     needs_batch_norm = True
+    unweighable = "the target's statistics are those of its own shares"
 
     def stages(self, net: Network, source: Rows | None, target: Rows) -> StageGenerator:
         """The source, if there is one; then the target's statistics."""

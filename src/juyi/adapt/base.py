@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -18,10 +20,12 @@ from juyi.augmentation import VIEWS, Strong, make_view
 from juyi.data import align, as_domain, check_trainable
 from juyi.data.domain import Domain
 from juyi.errors import DataError, JuyiError, SettingError
+from juyi.measure import shares_from_scores
 from juyi.nets import SOURCE, TARGET, Network, build_network, default_network
 from juyi.training import (
     Batches,
     Checkpoint,
+    ClassShares,
     Method,
     Optimiser,
     Processes,
@@ -37,8 +41,10 @@ from juyi.training import (
     choose_precision,
     hyperparameter,
     learn,
+    read_run,
 )
 from juyi.training.processes import take_from_first
+from juyi.training.statistics import BATCH_NORMS
 
 
 class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
@@ -56,6 +62,10 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
 
     source_free: ClassVar[bool] = False
     """Whether a finished run can take the place of the source's data; `stages` is then given None as source."""
+
+    unweighable: ClassVar[str | None] = None
+    """Why `--class-shares estimated` cannot be had; None if it can.  A method that is not `source_free` does nothing
+    for it: its source rows are redrawn."""
 
     needs_batch_norm: ClassVar[bool] = False
     """Whether the network must have batch norm."""
@@ -142,12 +152,18 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         """Raise `SettingError` for the first hyperparameter whose type or value is not allowed."""
         super().check_hyperparameters()
         Strong(self.excluded)
+        if self.class_shares == "estimated" and self.unweighable:
+            raise SettingError(
+                f"--class-shares estimated: {type(self).__name__} cannot have it, since {self.unweighable}; "
+                "leave it out, or name another method"
+            )
 
     def fit(self, X: Any, y: Any = None, *, target: Any = None) -> Adapter:
         """Learn from the labelled source `X` and the target.
 
         Args:
-            X: the source: a `Domain`, or an array (images or features) with its labels `y`.
+            X: the source: a `Domain`, or an array (images or features) with its labels `y`.  For a source-free
+                method also a finished run instead: its folder, or what `juyi.training.read_run` returned.
             y: labels of an array `X`; unknown ones are None, NaN or masked.
             target: a `Domain`, whose labels are read only where they are `labelled`, or an unlabelled array.
                 None means that there is nothing to adapt to: the source alone is learnt.
@@ -158,6 +174,10 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
             TrainingDivergedError: a loss became NaN or infinite.
         """
         self.check_hyperparameters()
+        if isinstance(X, str | Path | Served):
+            start = X if isinstance(X, Served) else read_run(str(X), net=None if self.net == "auto" else self.net)
+            self.learn(start, None if target is None else start.adopt(as_domain(target, name="target")))
+            return self
         source = as_domain(X, y, name="source")
         domains = (source,) if target is None else (source, as_domain(target, name="target"))
         aligned = align(*domains)
@@ -168,33 +188,60 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
 
     def learn(
         self,
-        source: Domain,
+        source: Domain | Served,
         target: Domain | None,
         *,
         watcher: Watcher | None = None,
         checkpoint: Checkpoint | None = None,
         processes: Processes | None = None,
     ) -> Adapter:
-        """Learn from two aligned domains, watched and stored: what `fit` and the command share."""
-        self.check_data(source, target)
+        """Learn from two aligned domains, or from a trained model and one, watched and stored.
+
+        It is what `fit` and the command share.
+        """
         device = choose_device(self.device)
-        source_rows = Rows(source, device)
         target_rows = Rows(target, device) if target else None
-        classes = source.classes or ()
-        net = self._network(source_rows, len(classes))
+        if isinstance(source, Served):
+            self.check_start(target)
+            source_rows, start = None, source
+            net = copy.deepcopy(source.net)
+        else:
+            self.check_data(source, target)
+            source_rows = Rows(source, device)
+            net = self._network(source_rows, len(source.classes or ()))
+            start = Served(net, source.x.shape[1:], source.classes or (), source.columns)
         net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        first = source_rows.take(np.arange(min(self.batch, source.size)))
+        rows = source_rows or target_rows
+        assert rows
+        first = rows.take(np.arange(min(self.batch, rows.size)))
         processes = processes or Processes()
         dtype = take_from_first(choose_precision(self.precision, net, first, device), processes)
         settings = Settings(self.random_state, device, dtype, processes)
-        self.net_ = learn(lambda net: self._stages(net, source_rows, target_rows), net, settings, watcher, checkpoint)
+        self.net_ = learn(
+            lambda net: self._stages(net, source_rows, target_rows, processes), net, settings, watcher, checkpoint
+        )
         self.settings_ = settings
-        self.shape_ = tuple(source.x.shape[1:])
-        self.domain_classes_ = classes
-        self.columns_ = source.columns
-        self.classes_ = np.asarray(classes)
+        return self.adopt(start)
+
+    def adopt(self, served: Served) -> Adapter:
+        """Take on the shape and the classes of a trained model, and its network unless there is one already."""
+        self.net_ = getattr(self, "net_", served.net)
+        self.shape_ = served.shape
+        self.domain_classes_ = tuple(str(label) for label in served.classes)
+        self.columns_ = served.columns or None
+        self.classes_ = np.asarray(served.classes)
         self.n_features_in_ = int(np.prod(self.shape_))
         return self
+
+    def check_start(self, target: Domain | None) -> None:
+        """Raise an error unless the method can do without the source's data, and there is a target to learn from."""
+        if not self.source_free:
+            raise SettingError(
+                f"{type(self).__name__}: needs the source's data, not a run; name the data, or use a source-free method"
+            )
+        if target is None:
+            raise DataError("a run alone leaves nothing to learn from; give a target")
+        check_trainable(target, self.batch, needs_labels=False)
 
     def check_data(self, source: Domain, target: Domain | None) -> None:
         """Raise a `DataError` if a domain cannot be learnt from: one class, no labels, fewer rows than a batch."""
@@ -203,6 +250,11 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         check_trainable(source, self.batch)
         if target is not None:
             check_trainable(target, self.batch, needs_labels=False)
+            if self.needs_target_labels and not target.labelled.any():
+                raise DataError(
+                    f"{target.name}: {type(self).__name__} needs some labels of the target, and none is given; "
+                    "give some with --target-labels, or use another method"
+                )
 
     def check_network(self, source: Domain) -> None:
         """Raise a `SettingError` if there is no such network or device, or the network cannot take such rows.
@@ -222,9 +274,18 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
                 f"--net {self.net}: cannot take rows of shape {tuple(source.x.shape[1:])} "
                 f"({type(error).__name__}: {error}); mend it, or name another"
             ) from error
+        self.check_net(net)
         wanted = (rows.size, len(source.classes or ()))
         if found != wanted:
             raise SettingError(f"--net {self.net}: gives scores of shape {found}, not {wanted}; mend its head")
+
+    def check_net(self, net: Network) -> None:
+        """Raise a `SettingError` if the method cannot work with such a network."""
+        if self.needs_batch_norm and not any(isinstance(layer, BATCH_NORMS) for layer in net.modules()):
+            raise SettingError(
+                f"{type(self).__name__}: takes anew the statistics of batch norm, but network {net.name} has none; "
+                "use --batch-norm domain with a named network, or another method"
+            )
 
     def _network(self, source: Rows, outputs: int) -> Network:
         """Build the network for the source's rows, the same for the same seed."""
@@ -233,19 +294,25 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
             name = default_network(source.x) if self.net == "auto" else self.net
             return build_network(name, source.x, outputs, batch_norm=self.batch_norm, standardise=self.standardise)
 
-    def _stages(self, net: Network, source: Rows, target: Rows | None) -> StageGenerator:
-        """The method's stages, seen through the shared options: what is augmented, and what is averaged.
+    def _stages(self, net: Network, source: Rows | None, target: Rows | None, processes: Processes) -> StageGenerator:
+        """The method's stages, seen through the shared options: what is augmented, averaged, and drawn how often.
 
         Without a target, there is nothing to do but to learn the source.
         """
         from juyi.adapt.source_only import supervised
 
-        parts = self.stages(net, source, target) if target else supervised(self, net, source, None)
+        self.check_net(net)
+        known = cast("Rows", source)  # None reaches source-free methods alone, see check_start
+        parts = self.stages(net, known, target) if target else supervised(self, net, known, None)
         view = make_view(self.augment, flip=self.flip, without=self.excluded)
+        shares = None
+        if self.class_shares == "estimated" and target and not self.source_free:
+            shares = ClassShares(known, target, net.outputs, shares_from_scores, processes)
         while True:
             try:
                 part = next(parts)
             except StopIteration as end:
+                self.class_shares_ = shares.current if shares else None
                 served: Network = end.value
                 return served
             if isinstance(part, Step):
@@ -253,13 +320,15 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
                 continue
             if view:
                 part = replace(part, over=Viewed(part.over, view))
-            if not self.average:
-                yield part
-                continue
-            average = WeightAverage(part.serves or net, self.average)
-            kept = [*part.keeps, average.live, average.net, average]
-            yield part.then(average.update, keeps=kept, serves=average.net)
-            yield Step("take the average", average.take)
+            average = WeightAverage(part.serves or net, self.average) if self.average else None
+            if average:
+                kept = [*part.keeps, average.live, average.net, average]
+                part = part.then(average.update, keeps=kept, serves=average.net)
+            if shares:
+                part = shares.redraw(part, known, part.serves or net)
+            yield part
+            if average:
+                yield Step("take the average", average.take)
 
     @property
     def excluded(self) -> tuple[str, ...]:

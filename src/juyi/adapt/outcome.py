@@ -44,28 +44,35 @@ class Outcome:
         self.classes: list[str] = record["classes"]
         self.results: list[dict[str, Any]] = []
 
-    def write(self, validation: Domain, target: Domain | None, test: Domain | None) -> None:
+    def write(self, validation: Domain | None, target: Domain | None, test: Domain | None) -> None:
         """Write everything; the test set is opened here, once, after all else is settled."""
         self.record["results"], self.record["warnings"] = self.results, []
-        self._score(validation, "source_validation", SOURCE)
+        if validation is not None:
+            self._score(validation, "source_validation", SOURCE)
         if target is not None:
             self._look_at(validation, target)
         if test is not None:
             self._open(test)
 
-    def _look_at(self, validation: Domain, target: Domain) -> None:
+    def _look_at(self, validation: Domain | None, target: Domain) -> None:
         probabilities = {name: model.predict_proba(target) for name, model in self.models.items()}
         predictions = {name: p.argmax(1) for name, p in probabilities.items()}
         self._write_predictions(target, probabilities)
-        shares = validation.class_counts() / max(1, validation.class_counts().sum())
+        even = np.full(len(self.classes), 1 / len(self.classes))  # what a source-free method takes for granted
+        counts = even if validation is None else validation.class_counts()
+        shares = counts / max(1, counts.sum())
         self.record["warnings"] = collapse_warnings(predictions[self.served], shares, self.classes, self.served)
-        write_json(self.folder.figures / "class_balance.json", class_balance_figure(self.classes, shares, predictions))
+        if validation is not None:
+            write_json(
+                self.folder.figures / "class_balance.json", class_balance_figure(self.classes, shares, predictions)
+            )
         if target.is_images:
             names = [target.row_name(row) for row in range(target.size)]
             floor = probabilities.get(FLOOR, probabilities[self.served])
             figure = least_sure_figure(target.x, probabilities[self.served], floor, self.classes, names)
             write_json(self.folder.figures / "least_sure.json", figure)
-        self._write_maps(validation, target, predictions)
+        if validation is not None:
+            self._write_maps(validation, target, predictions)
         if len(self.models) > 1:
             self.record["verdict"] = verdict_without_labels(
                 predictions[self.served], predictions[FLOOR], self.served, FLOOR,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from juyi.adapt.base import Adapter
@@ -10,7 +11,9 @@ from juyi.data import align, hold_out, load, withhold_labels
 from juyi.data.domain import Domain
 from juyi.data.doors import adopt_classes, follow, rows_in_common
 from juyi.data.tables import LabelColumnMissingError
-from juyi.errors import DataError, SettingError
+from juyi.errors import DataError, RunFolderError, SettingError
+from juyi.runs import RunFolder
+from juyi.training import Served, read_run
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Request:
     """What a person asks for, in words that fit into run.json, so that the run can be resumed and repeated.
 
     Args:
-        source: the name of the labelled data.
+        source: the name of the labelled data; for a source-free method, the folder of a finished run instead.
         target: the name of the data to adapt to; None to learn the source alone (`juyi train`).
         test: the name of labelled data, scored once, at the end.
         target_labels: `0`, a number a class, `all`, or the path of a CSV file: the labels that may be read.
@@ -42,13 +45,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Given:
-    """The data of a request: loaded, their hidden labels erased, aligned, a part of the source held out."""
+    """The data of a request: loaded, their hidden labels erased, aligned, a part of the source held out.
 
-    training: Domain
-    validation: Domain
+    Where a run takes the source's place, `training` is its model, and nothing is held out.
+    """
+
+    training: Domain | Served
+    validation: Domain | None
     target: Domain | None
     test: Domain | None
     fingerprints: dict[str, dict[str, Any]]
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes."""
+        return tuple(map(str, self.training.classes)) if self.training.classes is not None else None
 
 
 def prepare(request: Request, method: Adapter) -> Given:
@@ -61,8 +72,10 @@ def prepare(request: Request, method: Adapter) -> Given:
     options: dict[str, Any] = {
         "label": request.label, "skip_bad": request.skip_bad, "seed": method.random_state, "size": request.size
     }  # fmt: skip
+    if (Path(request.source) / "run.json").is_file():
+        return _prepare_from_run(request, method, options)
     source = load(request.source, **options)
-    target = _load_target(request.target, options) if request.target else None
+    target = load_target(request.target, options) if request.target else None
     test = _load_test(request.test, source, options) if request.test else None
     if target is not None:
         target = _give_labels(target, request.target_labels, source, method.random_state)
@@ -77,7 +90,40 @@ def prepare(request: Request, method: Adapter) -> Given:
     training, validation = hold_out(source, seed=method.random_state)
     method.check_data(training, target)
     named = {"source": source, "target": target, "test": test}
-    fingerprints = {
+    return Given(training, validation, target, test, _described(named))
+
+
+def _prepare_from_run(request: Request, method: Adapter, options: dict[str, Any]) -> Given:
+    """Load what a source-free method works on: a run's model, and the target in the shape and classes of that."""
+    folder = RunFolder.open(request.source)
+    if folder.read().get("status") != "finished":
+        raise RunFolderError(f"{folder.path}: is not finished; finish it with juyi resume {folder.path}")
+    start = read_run(folder, net=None if method.net == "auto" else method.net)
+    for layer, kind in start.layers.items():  # the network's, whatever was asked for
+        setattr(method, layer, kind)
+    if request.target is None:
+        raise SettingError(f"{folder.path}: is a run, which leaves nothing to learn from; name a target")
+    if request.size is not None:
+        raise SettingError(f"--size {request.size}: the model of {folder.path} has its size already; drop the option")
+    target = withhold(start.adopt(load_target(request.target, options)), request.target_labels, method.random_state)
+    method.check_start(target)
+    test = None
+    if request.test:
+        test = _check_test(start.adopt(load(request.test, **options)), None, target)
+    entry = {
+        "name": str(folder.path),
+        "fingerprint": start.fingerprint(),
+        "rows": 0,
+        "labelled": 0,
+        "shape": list(start.shape),
+        "notes": [f"source_only is the model of {folder.path} as it is; the source's data are not needed"],
+    }
+    return Given(start, None, target, test, {"source": entry, **_described({"target": target, "test": test})})
+
+
+def _described(named: dict[str, Domain | None]) -> dict[str, dict[str, Any]]:
+    """What run.json says of the data."""
+    return {
         role: {
             "name": domain.name,
             "fingerprint": domain.fingerprint(),
@@ -89,10 +135,9 @@ def prepare(request: Request, method: Adapter) -> Given:
         for role, domain in named.items()
         if domain is not None
     }
-    return Given(training, validation, target, test, fingerprints)
 
 
-def _load_target(name: str, options: dict[str, Any]) -> Domain:
+def load_target(name: str, options: dict[str, Any]) -> Domain:
     """Load the target; a table of it may lack the column of labels, since none of them need be there."""
     try:
         return load(name, **options)
@@ -104,6 +149,11 @@ def _give_labels(target: Domain, wanted: str, source: Domain, seed: int) -> Doma
     """Erase the target's labels, except those that the person gives with `--target-labels`."""
     if not target.labelled.all():  # rows without a label may be of any class of the source
         target = adopt_classes(target, source)
+    return withhold(target, wanted, seed)
+
+
+def withhold(target: Domain, wanted: str, seed: int) -> Domain:
+    """Erase the target's labels, except those that `--target-labels` gives."""
     try:
         given = withhold_labels(target, wanted, seed)
     except SettingError as error:
@@ -125,7 +175,7 @@ def _load_test(name: str, source: Domain, options: dict[str, Any]) -> Domain:
     return adopted
 
 
-def _check_test(test: Domain, source: Domain, target: Domain | None) -> Domain:
+def _check_test(test: Domain, source: Domain | None, target: Domain | None) -> Domain:
     """Refuse a test without labels; note rows of it that are learnt from as well."""
     if not test.labelled.any():
         raise DataError(f"{test.name}: has no labels, so nothing can be scored on it; give labelled data as --test")
@@ -138,7 +188,7 @@ def _check_test(test: Domain, source: Domain, target: Domain | None) -> Domain:
             f"{shared:,} of {test.size:,} rows are also in {target.name} and so are learnt from, {how}: "
             "the score may be better than on new data"
         )
-    if shared := rows_in_common(test, source):
+    if source is not None and (shared := rows_in_common(test, source)):
         notes.append(
             f"{shared:,} of {test.size:,} rows are also in {source.name} and so are learnt from, with their labels: "
             "the score is better than on new data"

@@ -21,6 +21,7 @@ from juyi.training import (
     Checkpoint,
     Processes,
     Rows,
+    Served,
     Silent,
     StageRun,
     check_known,
@@ -62,7 +63,10 @@ def run(
     console = console or Console(quiet=True)
     processes = join_processes()
     given = prepare(request, method)
-    method.check_network(given.training)
+    if isinstance(given.training, Served):
+        method.check_net(given.training.net)
+    else:
+        method.check_network(given.training)
     record = first_record(request, method, given)
     name = command_name(type(method))
     if processes.is_first:
@@ -142,7 +146,7 @@ def first_record(request: Request, method: Adapter, given: Given) -> dict[str, A
         "seed": method.random_state,
         "data": given.fingerprints,
         "target_labels": {"given": int(given.target.labelled.sum()) if given.target else 0},
-        "classes": None if given.training.classes is None else list(given.training.classes),
+        "classes": None if given.classes is None else list(given.classes),
         "versions": versions(),
         "machine": describe_machine(choose_device(method.device)),
         "status": "running",
@@ -208,7 +212,10 @@ class _Work:
         models = {} if name == FLOOR else {FLOOR: SourceOnly(**shared)}
         models[name] = self.method
         for model, adapter in models.items():
-            if self.processes.is_first:
+            if model == FLOOR and isinstance(self.given.training, Served):
+                adapter.adopt(self.given.training)
+                self._write_model(model, adapter)
+            elif self.processes.is_first:
                 self._learn(model, adapter)
             else:
                 adapter.learn(self.given.training, self.given.target, processes=self.processes)
@@ -219,7 +226,8 @@ class _Work:
         device = choose_device(adapter.device)
         target = Rows(given.target, device) if given.target else None
         log, bar = Log(folder.log, model), Bar(self.console, model)
-        records = Records(folder.records, model, Rows(given.validation, device), target)
+        validation = Rows(given.validation, device) if given.validation else None
+        records = Records(folder.records, model, validation, target)
         watcher = Together([_Remember(folder, self.record, self.console), log, records, bar])
         checkpoint = Checkpoint(folder.checkpoint / model)
         try:
@@ -233,9 +241,12 @@ class _Work:
         finally:
             bar.close()
         self.record["seconds"][model] = round(log.seconds, 2)
+        self._write_model(model, adapter)
+
+    def _write_model(self, model: str, adapter: Adapter) -> None:
         layers = {"batch_norm": adapter.batch_norm, "standardise": adapter.standardise}
         write_model(
-            folder.models, model, adapter.net_, adapter.shape_, adapter.domain_classes_, layers, adapter.columns_
+            self.folder.models, model, adapter.net_, adapter.shape_, adapter.domain_classes_, layers, adapter.columns_
         )
 
     def _finish(self, models: dict[str, Adapter]) -> None:

@@ -2,17 +2,23 @@
 
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
+from juyi.measure.label_shift import bbse, fit_temperature, mlls, shares_from_scores, total_variation
 from juyi.measure.maps import joint_map
 from juyi.measure.verdict import collapse_warnings, verdict_from_test, verdict_without_labels
 
 __all__ = [
     "PairedDifference",
+    "bbse",
     "class_balance_figure",
     "collapse_warnings",
+    "fit_temperature",
     "joint_map",
     "least_sure_figure",
     "maps_figure",
+    "mlls",
     "paired_difference",
+    "shares_from_scores",
+    "total_variation",
     "verdict_from_test",
     "verdict_without_labels",
     "wilson_interval",

@@ -1,7 +1,7 @@
 """How everything learns, once for all rooms: stages, turns, batches, checkpoints, processes."""
 
 from juyi.training.average import WeightAverage
-from juyi.training.batches import Batch, PairBatch, Pairs, Rows, Single, derive_seed
+from juyi.training.batches import Batch, ByClass, PairBatch, Pairs, Rows, Single, derive_seed
 from juyi.training.checkpoint import Checkpoint
 from juyi.training.hyperparameters import (
     Method,
@@ -18,6 +18,7 @@ from juyi.training.models import read_model, write_model
 from juyi.training.precision import choose_device, choose_precision
 from juyi.training.processes import Processes, join_processes, leave_processes
 from juyi.training.serving import Served, compute, read_run, softmax
+from juyi.training.shares import ClassShares
 from juyi.training.stage_run import Settings, StageRun, run_stage
 from juyi.training.stages import Batches, Optimiser, Stage, Step, Turn
 from juyi.training.statistics import estimate_statistics
@@ -26,7 +27,9 @@ from juyi.training.views import Viewed
 __all__ = [
     "Batch",
     "Batches",
+    "ByClass",
     "Checkpoint",
+    "ClassShares",
     "Method",
     "Optimiser",
     "PairBatch",

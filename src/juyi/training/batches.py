@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,6 +160,49 @@ class Single:
         return self.shuffle.slice(key, step * count, count)[process::processes]
 
 
+class ByClass:
+    """Batches of the labelled rows of a domain in which the classes have shares of one's own choice.
+
+    With the shares' running sums F and one number u ~ U(0, 1) a step, a batch of n rows holds
+
+        ⌊n F_k + u⌋ − ⌊n F_{k−1} + u⌋
+
+    of class k (systematic sampling): n times its share, rounded up or down, and on average exactly that.  Which rows
+    they are comes from shuffled passes over each class.  So a batch is a pure function of (key, step, shares).
+
+    Args:
+        rows: the domain.
+        size: rows a batch and process.
+        shares: gives the shares of the classes, C, as they now are; a class without rows gets none.
+    """
+
+    def __init__(self, rows: Rows, size: int, shares: Callable[[], np.ndarray]) -> None:
+        self.rows, self.size, self.shares = rows, size, shares
+        label = rows.y.cpu().numpy()[rows.labelled_rows]
+        self.classes = [Shuffle(rows.labelled_rows[label == code]) for code in range(len(shares()))]
+        self.present = np.array([len(shuffle.rows) > 0 for shuffle in self.classes])
+
+    def steps_per_epoch(self, processes: int) -> int:
+        """As many as in a pass over all labelled rows, at least 1."""
+        return max(1, len(self.rows.labelled_rows) // (self.size * processes))
+
+    def indices(self, key: tuple[int, ...], step: int, process: int, processes: int) -> np.ndarray:
+        """The row numbers of the batch of this step for this process."""
+        count = self.size * processes
+        random = np.random.default_rng(derive_seed(*key, step))
+        sums = np.cumsum(self.shares() * self.present)
+        sums /= sums[-1]
+        ends = np.floor(count * sums + random.random()).astype(int)
+        counts = np.diff(ends, prepend=0)
+        strides = np.ceil(count * np.diff(sums, prepend=0.0)).astype(int)  # the most that a step can take
+        found = [
+            shuffle.slice((*key, code), step * int(stride), int(n))
+            for code, (shuffle, stride, n) in enumerate(zip(self.classes, strides, counts, strict=True))
+            if n
+        ]
+        return random.permutation(np.concatenate(found))[process::processes]
+
+
 class Pairs:
     """Batches with as many rows of the source as of the target; an epoch is a pass over the larger domain.
 
@@ -176,7 +220,7 @@ class Pairs:
     """
 
     def __init__(self, source: Rows | None, target: Rows | None, size: int, unlabelled: bool = True) -> None:
-        self.source = Single(source, size, labelled_only=True) if source else None
+        self.source: Single | ByClass | None = Single(source, size, labelled_only=True) if source else None
         self.target = Single(target, size) if target else None
         known = len(target.labelled_rows) if target else 0
         all_known = target is not None and known == target.size
@@ -184,6 +228,12 @@ class Pairs:
             Single(target, max(1, size // 4), labelled_only=True) if target and known and not all_known else None
         )
         self.draw_target = unlabelled or all_known
+
+    def with_source(self, source: ByClass) -> Pairs:
+        """Return these batches with their source rows drawn in another way."""
+        changed = copy.copy(self)
+        changed.source = source
+        return changed
 
     def steps_per_epoch(self, processes: int) -> int:
         """The number of full batches in a pass over the larger domain, at least 1."""

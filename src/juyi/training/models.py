@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from juyi.errors import ForeignFileError, SettingError
-from juyi.nets import NETWORKS, Network, build_network
+from juyi.nets import NETWORKS, Network, build_network, rebuild_hub
 from juyi.runs.files import read_json, read_tensors, write_json, write_tensors
 
 
@@ -35,7 +35,7 @@ def write_model(
         columns: the names of the features of a table, in order, so that predicting can refuse another order.
     """
     write_tensors(folder / f"{name}.safetensors", net.state_dict(), {"model": name})
-    content = {
+    content: dict[str, Any] = {
         "network": net.name,
         "shape": list(shape),
         "outputs": net.outputs,
@@ -43,14 +43,17 @@ def write_model(
         "columns": None if columns is None else list(columns),
         **layers,
     }
+    if net.hub is not None:
+        content["hub"] = net.hub
     write_json(folder / f"{name}.json", content)
 
 
 def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> tuple[Network, dict[str, Any]]:
     """Read a model that `write_model` wrote: the network, ready to serve, and its description.
 
-    Only named networks are built from the description.  A network of one's own has to be given again, as `net`,
-    since a file must not say what code to run.
+    Named networks are built from the description, and those of the hub from the settings in it by the installed
+    library; no code is named there.  A network of one's own has to be given again, as `net`, since a file must not
+    say what code to run.
 
     Raises:
         ForeignFileError: a file is absent, damaged, tampered with, or was not written by Juyi.
@@ -61,6 +64,24 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
     path = folder / f"{name}.json"
     description = read_json(path)
     weights, _ = read_tensors(folder / f"{name}.safetensors")
+    shape, outputs, named, layers = _checked(description, path)
+    where = f"{folder / name}.safetensors"
+    if net in (None, named) and named in NETWORKS:
+        network = _named(named, shape, outputs, layers, weights, where)
+    elif net in (None, named) and "hub" in description:
+        network = _of_the_hub(description["hub"], outputs, layers["batch_norm"], weights, path, where)
+        network.name = named
+    elif net is None:
+        raise SettingError(f"{path}: its network {named!r} is not built in; give it again with --net module:factory")
+    else:
+        network = build_network(net, _row(shape), outputs, **layers)
+        _check_fit(network, weights, where)
+        network.load_state_dict(weights)
+    return network.eval(), description
+
+
+def _checked(description: Any, path: Path) -> tuple[tuple[int, ...], int, str, dict[str, str]]:
+    """Check a description; return the shape of one input, the outputs, the network's name, and its layers."""
     try:
         shape = tuple(int(length) for length in description["shape"])
         outputs, named = int(description["outputs"]), description["network"]
@@ -81,29 +102,55 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
             raise ValueError("its columns are no words")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ForeignFileError(f"{path}: is not the description of a model of Juyi ({error!r})") from error
-    if net is None:
-        if named not in NETWORKS:
-            raise SettingError(
-                f"{path}: its network {named!r} is not built in; give it again with --net module:factory"
-            )
-        net = named
-    kind = torch.uint8 if len(shape) == 3 else torch.float32
+    return shape, outputs, named, layers
+
+
+def _row(shape: Sequence[int]) -> Tensor:
+    return torch.zeros((1, *shape), dtype=torch.uint8 if len(shape) == 3 else torch.float32)
+
+
+def _named(
+    named: str, shape: Sequence[int], outputs: int, layers: dict[str, str], weights: dict[str, Tensor], where: str
+) -> Network:
+    """Build a named network without memory, so that a tampered shape takes none, and put the file's weights into it."""
     try:
-        if net == named:
-            # Built without memory, so that a tampered shape takes none; the weights of the file are put into it.
-            with torch.device("meta"):
-                network = build_network(net, torch.zeros((1, *shape), dtype=kind), outputs, **layers)
-            expected = {key: value.dtype for key, value in network.state_dict().items()}
-            network.load_state_dict(weights, assign=True)
-            wrong = [key for key, dtype in expected.items() if weights[key].dtype != dtype]
-            if wrong:
-                raise RuntimeError(f"{wrong[0]} is {weights[wrong[0]].dtype}, not {expected[wrong[0]]}")
-        else:
-            network = build_network(net, torch.zeros((1, *shape), dtype=kind), outputs, **layers)
-            network.load_state_dict(weights)
+        with torch.device("meta"):
+            network = build_network(named, _row(shape), outputs, **layers)
     except (RuntimeError, SettingError) as error:
-        if net != named and isinstance(error, SettingError):
-            raise
         first = str(error).splitlines()[-1].strip()
-        raise ForeignFileError(f"{folder / name}.safetensors: does not fit its description ({first})") from error
-    return network.eval(), description
+        raise ForeignFileError(f"{where}: does not fit its description ({first})") from error
+    _check_fit(network, weights, where)
+    network.load_state_dict(weights, assign=True)
+    return network
+
+
+def _of_the_hub(hub: Any, outputs: int, batch_norm: str, weights: dict[str, Tensor], path: Path, where: str) -> Network:
+    """Build a network of the hub from the settings in its description: first without memory, to see whether it fits."""
+
+    def build() -> Network:
+        network = rebuild_hub(hub, outputs, str(path))
+        if batch_norm == "domain":
+            network.split_batch_norm()
+        return network
+
+    with torch.device("meta"):
+        _check_fit(build(), weights, where)
+    with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
+        network = build()
+    network.load_state_dict(weights)
+    return network
+
+
+def _check_fit(network: Network, weights: dict[str, Tensor], where: str) -> None:
+    """Raise a `ForeignFileError` unless the file has each tensor of the network, in its shape and type, and no more."""
+    expected = network.state_dict()
+    wrong = [f"it lacks {key}" for key in expected if key not in weights]
+    wrong += [f"it holds {key} besides" for key in weights if key not in expected]
+    for key in [key for key in expected if key in weights]:
+        found, wanted = weights[key], expected[key]
+        if found.shape != wanted.shape:
+            wrong.append(f"{key} has shape {tuple(found.shape)}, not {tuple(wanted.shape)}")
+        elif found.dtype != wanted.dtype:
+            wrong.append(f"{key} is {found.dtype}, not {wanted.dtype}")
+    if wrong:
+        raise ForeignFileError(f"{where}: does not fit its description ({wrong[0]})")

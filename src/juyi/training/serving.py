@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from juyi.data import as_domain, conform
-from juyi.data.doors import check_order
+from juyi.data.domain import Domain
+from juyi.data.doors import adopt_classes, check_order
+from juyi.errors import ClassesDifferError
 from juyi.nets import TARGET, Network
 from juyi.runs import RunFolder
 from juyi.training.batches import Rows
@@ -25,6 +28,7 @@ class Served:
         shape: of one input, C×H×W or d; other images are brought to it.
         classes: what `predict` answers, one a score.
         columns: the names of the features of a table, in order; a table with the same in another order is refused.
+        layers: the settings `batch_norm` and `standardise` with which the network was built, where known.
     """
 
     def __init__(
@@ -33,9 +37,30 @@ class Served:
         shape: Sequence[int],
         classes: Sequence[Any] | np.ndarray,
         columns: Sequence[str] | None = None,
+        layers: Mapping[str, str] | None = None,
     ) -> None:
         self.net, self.shape, self.classes = net, tuple(shape), np.asarray(classes)
         self.columns = tuple(columns or ())
+        self.layers = dict(layers or {})
+
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that change with any weight, and with the names of the classes."""
+        digest = hashlib.sha256(repr((self.shape, self.classes.tolist())).encode())
+        for value in self.net.state_dict().values():
+            digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).data)
+        return digest.hexdigest()[:16]
+
+    def adopt(self, domain: Domain) -> Domain:
+        """Bring a domain to the shape and the classes of the model; a class that it does not know is refused."""
+        check_order(domain, self.columns, "the model")
+        domain = conform(domain, self.shape)
+        known = Domain(domain.x, classes=tuple(str(label) for label in self.classes), name="the model")
+        adopted = adopt_classes(domain, known)
+        if adopted.classes != known.classes:
+            raise ClassesDifferError(
+                f"{domain.name}: has classes that the model does not know; it knows {', '.join(known.classes or ())}"
+            )
+        return adopted
 
     def scores(self, X: Any, domain: str = TARGET) -> np.ndarray:
         """Return the scores (logits), N×C, float32, of rows that come from `domain`."""
@@ -90,7 +115,8 @@ def read_run(folder: RunFolder | str, model: str | None = None, net: nn.Module |
     """
     folder = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
     network, description = read_model(folder.models, model or str(folder.read().get("serves")), net)
-    return Served(network, description["shape"], description["classes"], description["columns"])
+    layers = {layer: description[layer] for layer in ("batch_norm", "standardise")}
+    return Served(network, description["shape"], description["classes"], description["columns"], layers)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from juyi.errors import ForeignFileError, TrainingDivergedError
+from juyi.errors import ForeignFileError, SettingError, TrainingDivergedError
+from juyi.nets import frozen_parts, trainable
 from juyi.training.batches import seed_torch
 from juyi.training.processes import Processes, average_gradients
 from juyi.training.stages import Optimiser, Stage, Turn
@@ -34,6 +35,7 @@ class _Part:
     turn: Turn
     parameters: list[Tensor]
     optimisers: list[int]
+    frozen: list[nn.Module]
 
 
 class StageRun:
@@ -62,9 +64,13 @@ class StageRun:
 
     def _part(self, turn: Turn) -> _Part:
         parameters: list[Tensor] = []
+        frozen: list[nn.Module] = []
         for owner in turn.trains:
-            found = [p for p in owner.parameters() if p.requires_grad] if isinstance(owner, nn.Module) else [owner]
+            frozen += frozen_parts(owner) if isinstance(owner, nn.Module) else []
+            found: list[Tensor] = [*trainable(owner)] if isinstance(owner, nn.Module) else [owner]
             parameters += [p for p in found if not any(p is known for known in parameters)]
+        if frozen and not parameters:
+            raise SettingError(f"--freeze: leaves stage {self.stage.name} nothing to train; freeze less")
         owned = {id(p): k for k, o in enumerate(self.optimisers) for g in o.param_groups for p in g["params"]}
         for k in {owned[id(p)] for p in parameters if id(p) in owned}:
             if self.recipes[k] != turn.optimiser:
@@ -74,7 +80,7 @@ class StageRun:
             owned |= {id(p): len(self.optimisers) for p in new}
             self.optimisers.append(turn.optimiser.build(new))
             self.recipes.append(turn.optimiser)
-        return _Part(turn, parameters, sorted({owned[id(p)] for p in parameters}))
+        return _Part(turn, parameters, sorted({owned[id(p)] for p in parameters}), frozen)
 
     @property
     def progress(self) -> float:
@@ -216,6 +222,8 @@ def _prepare(run: StageRun, part: _Part, before: _Part | None) -> None:
     for owner in part.turn.trains:
         if isinstance(owner, nn.Module):
             owner.train()
+    for module in part.frozen:  # its statistics stay, and its dropout is off
+        module.training = False
 
 
 def _take_turn(run: StageRun, part: _Part, batch: Any) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from juyi.nets import DomainBatchNorm, Network
+from juyi.nets import DomainBatchNorm, Network, frozen_parts
 from juyi.training.batches import Rows
 
 BATCH_NORMS = (DomainBatchNorm, nn.BatchNorm1d, nn.BatchNorm2d)
@@ -17,7 +17,7 @@ def estimate_statistics(net: Network, rows: Rows, domain: str, batch: int = 500)
     """Replace the running mean and variance of every layer of batch norm by those of these rows.
 
     Each is the mean over batches of near the same size, each layer being normalised by its own batch, as in training;
-    dropout is off.  Layers that keep the domains apart change those of `domain` alone.
+    dropout is off.  Frozen layers stay as they are.  Layers that keep the domains apart change those of `domain` alone.
 
     Args:
         net: the network; nothing else of it changes.
@@ -26,9 +26,11 @@ def estimate_statistics(net: Network, rows: Rows, domain: str, batch: int = 500)
         batch: the most rows at once.
     """
     modes = [(layer, layer.training) for layer in net.modules()]
-    layers = [layer for layer in net.modules() if isinstance(layer, BATCH_NORMS)]
+    frozen = frozen_parts(net)
+    layers = [layer for layer in net.modules() if isinstance(layer, BATCH_NORMS) and layer not in frozen]
     momenta = [layer.momentum for layer in layers]
     net.eval()
+    batch = min(batch, net.rows_at_once)
     parts = np.array_split(np.arange(rows.size), -(-rows.size // batch))
     for number, part in enumerate(parts):
         for layer in layers:
