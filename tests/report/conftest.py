@@ -80,6 +80,35 @@ def write_log(run: RunFolder) -> None:
     run.log.write_text("\n".join(lines) + "\n")
 
 
+def make_comparable_run(
+    path: Path,
+    method: str = "dann",
+    right: int = 421,
+    right_floor: int = 260,
+    says: str = "zero one two one",
+    **more: Any,
+) -> RunFolder:
+    """Write what a comparison reads of a run: `says` is what the model predicts for the target's rows a, b, c, ..."""
+    n, content = np.arange(500), make_record()
+    classes = says.split()
+    content |= {
+        "method": method,
+        "serves": method,
+        "seconds": {"source_only": 12.3, method: 40.1},
+        "peak_memory": 700_000_000,
+        "results": [make_result("source_only", right_floor), make_result(method, right)],
+        "verdict": verdict_from_test(n < right, n < right_floor, method),
+    }
+    content["data"]["target"]["rows"] = len(classes)
+    content["data"]["test"] = {"name": "digits_m@test", "fingerprint": "22ff00ff00ff00ff", "rows": 500}
+    run = RunFolder.create(path, method)
+    run.write(content | more)
+    rows = [f"{chr(97 + i)},zero,0.5,{c},0.9" for i, c in enumerate(classes)]
+    head = f"name,source_only,source_only_confidence,{method},{method}_confidence"
+    run.predictions.write_text("\n".join([head, *rows]) + "\n")
+    return run
+
+
 @pytest.fixture
 def result() -> Callable[..., dict[str, Any]]:
     return make_result
@@ -93,3 +122,8 @@ def record() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def make_run() -> Callable[..., RunFolder]:
     return make_run_folder
+
+
+@pytest.fixture
+def make_comparable() -> Callable[..., RunFolder]:
+    return make_comparable_run

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from juyi.report import write_report
+from juyi.report import compare, write_comparison, write_report
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
@@ -46,11 +46,16 @@ def prefer(browser, scheme):
 
 
 def open_page(browser, run):
-    """Open the report in light colours, and give the console's messages and the addresses that were asked for."""
+    """Open the report of a run."""
+    return open_file(browser, write_report(run))
+
+
+def open_file(browser, page):
+    """Open a page in light colours, and give the console's messages and the addresses that were asked for."""
     prefer(browser, "light")
     browser.get("about:blank")
     browser.get_log("browser"), browser.get_log("performance")
-    browser.get(write_report(run).as_uri())
+    browser.get(page.as_uri())
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
     return [entry["message"] for entry in browser.get_log("browser")], asked
@@ -130,3 +135,41 @@ def test_hostile_names_run_nothing_and_are_shown_as_text(browser, make_run, tmp_
     assert ask(browser, "[...document.images].every(image => image.src.startsWith('data:image/png'))")
     assert HOSTILE + "0" in ask(browser, "document.querySelector('.key.class').textContent")
     assert ask(browser, "document.querySelector('#balance .xtick').textContent").startswith("</script>")
+
+
+@pytest.fixture
+def comparison(make_comparable, tmp_path):
+    """The page of three runs, one of them in a folder with a hostile name and with hostile classes."""
+    hostile = HOSTILE.replace("/", "|")
+    runs = [make_comparable(tmp_path / "one", "dann"), make_comparable(tmp_path / "two", "mcc", 300)]
+    record = runs[0].read()
+    record["data"]["source"]["name"] = record["results"][0]["on"]["data"] = HOSTILE
+    runs.append(make_comparable(tmp_path / hostile, "adda", says="two one two zero", **{"data": record["data"]}))
+    return write_comparison(compare(runs), tmp_path / "comparison.html")
+
+
+def test_a_comparison_opens_without_errors_and_hostile_names_are_text(browser, comparison):
+    messages, asked = open_file(browser, comparison)
+    assert messages == []
+    assert [a for a in asked if not a.startswith("data:")] == [comparison.as_uri()]
+    wait(browser, "document.querySelectorAll('#accuracy .bars .point path').length == 4")
+    wait(browser, "document.querySelectorAll('#matrix .heatmap-label').length == 9")
+    assert (
+        ask(browser, "document.querySelectorAll('#accuracy .errorbar').length") == 4
+    )  # three runs, and the floor once
+    assert ask(browser, "document.title") == "Comparison of 3 runs – Juyi"
+    assert ask(browser, "document.images.length") == 0
+    assert HOSTILE in ask(browser, "document.querySelector('#settings').textContent")
+    assert HOSTILE.replace("/", "|") in ask(browser, "document.querySelector('#runs').textContent")
+    assert ask(browser, "document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_comparison_follows_the_theme_and_keeps_its_size(browser, comparison):
+    open_file(browser, comparison)
+    heights = "[...document.querySelectorAll('.chart')].map(c => c.offsetHeight)"
+    colours = "[...new Set([...document.querySelectorAll('#accuracy .bars .point path')].map(p => p.style.fill))]"
+    wait(browser, f"{colours}.length == 2")
+    before, size = ask(browser, colours), ask(browser, heights)
+    prefer(browser, "dark")
+    wait(browser, f"!{colours}.includes({json.dumps(before[0])})")
+    assert ask(browser, heights) == size and min(size) > 100

@@ -78,7 +78,7 @@ def misshapen(record: dict[str, Any]) -> str:
         if (record.get(key) is not None or key == "serves") and not isinstance(record.get(key), kind):
             return f"{key} is no {kind.__name__}"
     for role, entry in (record.get("data") or {}).items():
-        if not isinstance(entry, dict):
+        if not isinstance(entry or {}, dict):
             return f"data: {role} is no dict"
     for result in record.get("results") or []:
         if not isinstance(result, dict) or not isinstance(result.get("on") or {}, dict):
