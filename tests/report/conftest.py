@@ -127,3 +127,13 @@ def make_run() -> Callable[..., RunFolder]:
 @pytest.fixture
 def make_comparable() -> Callable[..., RunFolder]:
     return make_comparable_run
+
+
+@pytest.fixture
+def runs(make_comparable, tmp_path):
+    """Write runs by name, each with what differs from the usual one."""
+
+    def make(**each):
+        return [make_comparable(tmp_path / name, **differs) for name, differs in each.items()]
+
+    return make
