@@ -20,7 +20,7 @@ from juyi.augmentation import VIEWS, Strong, make_view
 from juyi.data import align, as_domain, check_trainable
 from juyi.data.domain import Domain
 from juyi.errors import DataError, JuyiError, SettingError
-from juyi.measure import shares_from_scores
+from juyi.measure import mean_prediction
 from juyi.nets import SOURCE, TARGET, Network, build_network, default_network
 from juyi.training import (
     Batches,
@@ -307,7 +307,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         view = make_view(self.augment, flip=self.flip, without=self.excluded)
         shares = None
         if self.class_shares == "estimated" and target and not self.source_free:
-            shares = ClassShares(known, target, net.outputs, shares_from_scores, processes)
+            shares = ClassShares(known, target, net.outputs, mean_prediction, processes)
         while True:
             try:
                 part = next(parts)

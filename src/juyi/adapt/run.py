@@ -209,6 +209,7 @@ class _Work:
     def _learn_all(self) -> dict[str, Adapter]:
         name = self.record["method"]
         shared = {field: getattr(self.method, field) for field in declared(Adapter)}
+        shared["class_shares"] = "source"  # the floor looks at no target row
         models = {} if name == FLOOR else {FLOOR: SourceOnly(**shared)}
         models[name] = self.method
         for model, adapter in models.items():

