@@ -1,0 +1,140 @@
+"""What every worker shares: the data, the network written plainly, and the line that it prints.
+
+A worker is `python worker_NAME.py '{"data": "FILE.npz", "epochs": 2, ...}'`, in the environment of its library.  Its
+clock starts when its data lie in memory and all is imported, and stops when the network is trained: it prints START
+and waits for a line, and prints STOP.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+BATCH, LEARNING_RATE, MOMENTUM, CLASSES = 64, 0.01, 0.9, 10
+
+
+def trunk() -> nn.Sequential:
+    """Juyi's `dann_mnist` without batch norm: convolutions of 32 and 48 maps; 768 features of 3×28×28 floats."""
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 48, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()
+    )
+
+
+def label_head() -> nn.Sequential:
+    """Its label head."""
+    return nn.Sequential(nn.Linear(768, 100), nn.ReLU(), nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, CLASSES))
+
+
+def critic(*last: nn.Module) -> nn.Sequential:
+    """Its critic, and what a library wants after it."""
+    return nn.Sequential(nn.Linear(768, 100), nn.ReLU(), nn.Linear(100, 1), *last)
+
+
+def arrays(request: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The source's images (N×28×28, uint8) and labels, and the target's images (N×28×28×3, uint8)."""
+    with np.load(request["data"]) as file:
+        return file["source"], file["labels"], file["target"]
+
+
+def floats(images: np.ndarray) -> np.ndarray:
+    """Images as float32, N×3×28×28, from -1 to 1: what ToTensor and Normalize(0.5, 0.5) make of them."""
+    if images.ndim == 3:
+        images = np.repeat(images[..., None], 3, -1)
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32) / 127.5 - 1
+
+
+class Pictures(torch.utils.data.Dataset):
+    """Images in memory that become PIL pictures and go through `transform`, as torchvision's MNIST does it."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, transform) -> None:
+        self.images, self.labels, self.transform = images, labels.tolist(), transform
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int):
+        from PIL import Image
+
+        return self.transform(Image.fromarray(self.images[index]).convert("RGB")), self.labels[index]
+
+
+def make_torchvision_importable() -> None:
+    """Declare two operators that torchvision's binary for GPUs cannot load beside torch for CPUs; neither is called."""
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    make_torchvision_importable.library = library  # it lives as long as the process
+
+
+class Counter:
+    """Counts the images that go through the first convolution with gradients, while `on`; off, it costs nothing."""
+
+    def __init__(self, on: bool) -> None:
+        self.images = 0
+        if on:
+            nn.modules.module.register_module_forward_hook(self.look)
+
+    def look(self, module: nn.Module, inputs: tuple, _: torch.Tensor) -> None:
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3 and torch.is_grad_enabled():
+            self.images += len(inputs[0])
+
+
+class Clock:
+    """Seconds from the moment when the worker is told to go on; the processor's are this process' and its loaders'.
+
+    The wall's hold the pauses in which other workers had their turn; `speed.py` knows those, and takes them off.
+    """
+
+    def __init__(self) -> None:
+        print("\nSTART", flush=True)
+        sys.stdin.readline()  # until it is this worker's turn
+        self.wall, self.processor = time.perf_counter(), self._processor()
+
+    def _processor(self) -> float:
+        return sum(
+            usage.ru_utime + usage.ru_stime
+            for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        )
+
+    def stop(self) -> dict[str, float]:
+        """The seconds of both kinds."""
+        wall, processor = time.perf_counter() - self.wall, self._processor() - self.processor
+        print("\nSTOP", flush=True)
+        return {"wall_seconds": round(wall, 4), "processor_seconds": round(processor, 4)}
+
+
+def report(request: dict, spent: dict, epochs_steps: int, scores: Callable, counter: Counter, packages: tuple) -> None:
+    """Print the result: seconds, steps, the label loss on the first 2,000 source rows after training, versions."""
+    images, labels, _ = arrays(request)
+    steps = request["epochs"] * epochs_steps
+    seen = counter.images
+    with torch.no_grad():
+        logits = torch.as_tensor(scores(images[:2000]))
+    result = {
+        **spent,
+        "steps": steps,
+        "label_loss_after": round(float(cross_entropy(logits, torch.from_numpy(labels[:2000]))), 4),
+        "threads": torch.get_num_threads(),
+        "versions": {name: metadata.version(name) for name in packages},
+    }
+    if seen:
+        result["images_a_step"] = round(seen / steps, 2)
+    print("\nRESULT " + json.dumps(result))
+
+
+def asked() -> dict:
+    """What the worker is asked for; it sets the number of threads and one seed."""
+    request = json.loads(sys.argv[1])
+    torch.set_num_threads(request["threads"])
+    torch.manual_seed(0)
+    np.random.seed(0)
+    return request

@@ -1,0 +1,28 @@
+"""Juyi: `DANN(...).fit(source, target=target)` on two domains."""
+
+from __future__ import annotations
+
+import common
+
+import juyi
+from juyi.adapt import DANN
+
+request = common.asked()
+counter = common.Counter(request.get("count", False))
+source = juyi.load("mnist@train[:10000]")
+target = juyi.withhold_labels(juyi.load("mnist_m@train[:10000]"))
+
+clock = common.Clock()
+method = DANN(
+    net="dann_mnist", batch_norm="none", optimiser="sgd", learning_rate=common.LEARNING_RATE, schedule="inverse",
+    precision=request["precision"], epochs=request["epochs"], batch=common.BATCH,
+)  # fmt: skip
+method.fit(source, target=target)
+spent = {**clock.stop(), "computed_in": str(method.settings_.dtype)}
+
+
+def scores(images):
+    return method.scores(images[:, None].repeat(3, 1))
+
+
+common.report(request, spent, source.size // common.BATCH, scores, counter, ("juyi", "torch", "numpy"))
