@@ -24,13 +24,15 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from juyi.adapt import Adapter
+from juyi.adapt import Adapter, SourceOnly
 from juyi.data import Domain
 from juyi.errors import DataError, SettingError
 from juyi.nets import TARGET
 from juyi.training import Checkpoint, Served, Silent, StageRun, declared, read_model, write_model
 
 CLASSES = ("a", "b", "c")
+NEEDED = 12
+"""The labels that a method is given which needs some."""
 
 
 def shifted_domains(seed: int = 0, rows: int = 240) -> tuple[Domain, Domain]:
@@ -53,9 +55,10 @@ def shifted_domains(seed: int = 0, rows: int = 240) -> tuple[Domain, Domain]:
     return source, Domain(x_target.astype(np.float32), y_target, classes=CLASSES, name="target")
 
 
-def hidden(domain: Domain, y: np.ndarray | None = None) -> Domain:
-    """Return the domain with labels (its own, or `y`) of which none may be read."""
-    return Domain(domain.x, domain.y if y is None else y, np.zeros(domain.size, bool), domain.classes, name="target")
+def given(method: type[Adapter], domain: Domain, y: np.ndarray | None = None, more: int = 0) -> Domain:
+    """Return the domain with its labels, or `y`, of which few may be read: those that the method needs, and `more`."""
+    labelled = np.arange(domain.size) < (NEEDED if method.needs_target_labels else 0) + more
+    return Domain(domain.x, domain.y if y is None else y, labelled, domain.classes, name="target")
 
 
 def small(method: type[Adapter], epochs: int = 2, **settings: Any) -> Adapter:
@@ -85,7 +88,7 @@ def check_declarations(method: type[Adapter]) -> None:
 def check_learns_a_shift(method: type[Adapter]) -> None:
     """On a shift that moves and stretches the features, it is right about nine target rows in ten."""
     source, target = shifted_domains()
-    accuracy = small(method, epochs=20).fit(source, target=hidden(target)).score(target)
+    accuracy = small(method, epochs=20).fit(source, target=given(method, target)).score(target)
     assert accuracy >= 0.9, f"accuracy on the target is {accuracy:.3f}, expected .9 or more"
 
 
@@ -96,19 +99,37 @@ def check_learns_the_source_without_target(method: type[Adapter]) -> None:
     assert accuracy >= 0.95, f"accuracy on the source is {accuracy:.3f}, expected .95 or more"
 
 
+def check_source_free(method: type[Adapter]) -> None:
+    """Given a trained model instead of the source, it learns the shift if it says that it can, and else refuses."""
+    source, target = shifted_domains()
+    trained = SourceOnly(net="mlp", batch=60, epochs=20, precision="float32", device="cpu").fit(source)
+    start = Served(trained.net_, trained.shape_, trained.classes_, layers=trained.layers)
+    before = start.fingerprint()
+    try:
+        adapted = small(method, epochs=20).fit(start, target=given(method, target))
+    except SettingError:
+        assert not method.source_free, "it says that it is source-free, but refuses a trained model"
+        return
+    assert method.source_free, "it takes a trained model, but does not say that it is source-free"
+    assert start.fingerprint() == before, "the model that it was given has changed"
+    assert adapted.score(target) >= 0.9, f"accuracy on the target is {adapted.score(target):.3f}, expected .9 or more"
+
+
 def check_hidden_labels_are_not_read(method: type[Adapter]) -> None:
     """Permuting the target's withheld labels changes no bit."""
     source, target = shifted_domains()
-    other = hidden(target, np.random.default_rng(1).permutation(target.y))
-    one = weights(small(method).fit(source, target=hidden(target)))
+    y = target.y.copy()
+    y[NEEDED:] = np.random.default_rng(1).permutation(y[NEEDED:])
+    other = given(method, target, y)
+    one = weights(small(method).fit(source, target=given(method, target)))
     assert same(one, weights(small(method).fit(source, target=other))), "the withheld labels have been read"
 
 
 def check_given_labels_are_used(method: type[Adapter]) -> None:
     """Target labels that the person gave change what is learnt."""
     source, target = shifted_domains()
-    some = Domain(target.x, target.y, np.arange(target.size) < 12, CLASSES, name="target")
-    one = weights(small(method).fit(source, target=hidden(target)))
+    some = given(method, target, more=12)
+    one = weights(small(method).fit(source, target=given(method, target)))
     assert not same(one, weights(small(method).fit(source, target=some))), "the given target labels are not used"
 
 
@@ -117,7 +138,7 @@ def check_seed(method: type[Adapter]) -> None:
     source, target = shifted_domains()
     state = torch.get_rng_state()
     one, again, other = (
-        weights(small(method, random_state=seed).fit(source, target=hidden(target))) for seed in (3, 3, 4)
+        weights(small(method, random_state=seed).fit(source, target=given(method, target))) for seed in (3, 3, 4)
     )
     assert bool((state == torch.get_rng_state()).all()), "fit changes torch's global random state"
     assert same(one, again), "two fits with one seed differ"
@@ -147,24 +168,23 @@ def check_resumes_to_the_same_bits(method: type[Adapter]) -> None:
     """Killed anywhere, inside or between stages, and resumed, it ends with the same bits."""
     source, target = shifted_domains()
     watcher = _Kill(-1)
-    whole = weights(small(method).learn(source, hidden(target), watcher=watcher))
+    whole = weights(small(method).learn(source, given(method, target), watcher=watcher))
     events = watcher.count
     for at in sorted({1, events // 3, 2 * events // 3, events - 1, events}):
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Checkpoint(Path(folder), every=0.0)
             with contextlib.suppress(_Killed):
-                small(method).learn(source, hidden(target), watcher=_Kill(at), checkpoint=checkpoint)
-            resumed = small(method).learn(source, hidden(target), checkpoint=Checkpoint(Path(folder)))
+                small(method).learn(source, given(method, target), watcher=_Kill(at), checkpoint=checkpoint)
+            resumed = small(method).learn(source, given(method, target), checkpoint=Checkpoint(Path(folder)))
             assert same(whole, weights(resumed)), f"killed at event {at} of {events} and resumed, other bits come out"
 
 
 def check_saved_model_agrees(method: type[Adapter]) -> None:
     """Written and read back, the model gives the same scores."""
     source, target = shifted_domains()
-    fitted = small(method).fit(source, target=hidden(target))
+    fitted = small(method).fit(source, target=given(method, target))
     with tempfile.TemporaryDirectory() as folder:
-        layers = {"batch_norm": fitted.batch_norm, "standardise": fitted.standardise}
-        write_model(Path(folder), "model", fitted.net_, fitted.shape_, CLASSES, layers)
+        write_model(Path(folder), "model", fitted.net_, fitted.shape_, CLASSES, fitted.layers)
         net, description = read_model(Path(folder), "model")
     read = Served(net, description["shape"], description["classes"])
     assert np.array_equal(read.scores(target), fitted.scores(target, domain=TARGET)), "the model read back differs"
@@ -177,11 +197,11 @@ def check_wrong_input(method: type[Adapter]) -> None:
     one_class = source.select(source.y == 0)
     cases: list[tuple[type[Exception], Callable[[], Any]]] = [
         (DataError, lambda: small(method).fit(source, target=images)),
-        (DataError, lambda: small(method).fit(one_class, target=hidden(target))),
-        (DataError, lambda: small(method).fit(hidden(source), target=hidden(target))),
-        (DataError, lambda: small(method, batch=1000).fit(source, target=hidden(target))),
-        (SettingError, lambda: small(method, learning_rate=-1.0).fit(source, target=hidden(target))),
-        (SettingError, lambda: small(method, net="no_such_net").fit(source, target=hidden(target))),
+        (DataError, lambda: small(method).fit(one_class, target=given(method, target))),
+        (DataError, lambda: small(method).fit(Domain(source.x, classes=CLASSES), target=given(method, target))),
+        (DataError, lambda: small(method, batch=1000).fit(source, target=given(method, target))),
+        (SettingError, lambda: small(method, learning_rate=-1.0).fit(source, target=given(method, target))),
+        (SettingError, lambda: small(method, net="no_such_net").fit(source, target=given(method, target))),
     ]
     for error, bad in cases:
         try:
@@ -198,7 +218,7 @@ def check_estimator(method: type[Adapter]) -> None:
     assert clone(made).get_params() == made.get_params(), "a clone has other parameters"
     assert made.get_params().keys() >= declared(method).keys(), "get_params leaves hyperparameters out"
     before = made.get_params()
-    fitted = made.fit(source, target=hidden(target))
+    fitted = made.fit(source, target=given(method, target))
     assert fitted is made and made.get_params() == before, "fit must return self and leave hyperparameters alone"
     again = pickle.loads(pickle.dumps(fitted))
     assert np.array_equal(again.scores(target), fitted.scores(target)), "pickled and back, the scores differ"
@@ -236,9 +256,9 @@ def _nothing_opened() -> Iterator[None]:
 def check_quiet(method: type[Adapter]) -> None:
     """Learning opens no file, starts no thread and prints nothing; that is for those who watch."""
     source, target = shifted_domains()
-    small(method).fit(source, target=hidden(target))  # imports are done
+    small(method).fit(source, target=given(method, target))  # imports are done
     with _nothing_opened():
-        small(method).fit(source, target=hidden(target))
+        small(method).fit(source, target=given(method, target))
 
 
 CHECKS: dict[str, Callable[[type[Adapter]], None]] = {
@@ -247,6 +267,7 @@ CHECKS: dict[str, Callable[[type[Adapter]], None]] = {
         check_declarations,
         check_learns_a_shift,
         check_learns_the_source_without_target,
+        check_source_free,
         check_hidden_labels_are_not_read,
         check_given_labels_are_used,
         check_seed,

@@ -102,6 +102,9 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         help="how images are scaled: source (its mean and spread) or image (each by its own)",
         choices=("source", "image"),
     )
+    head: str = hyperparameter(
+        default="own", help="the network's own head, or cosine (scores by direction alone)", choices=("own", "cosine")
+    )
     augment: str = hyperparameter(
         default="none",
         help="how training images are changed: none, weak (shifted) or strong (RandAugment)",
@@ -292,7 +295,12 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.random_state)
             name = default_network(source.x) if self.net == "auto" else self.net
-            return build_network(name, source.x, outputs, batch_norm=self.batch_norm, standardise=self.standardise)
+            return build_network(name, source.x, outputs, **self.layers)
+
+    @property
+    def layers(self) -> dict[str, str]:
+        """The settings with which the network is built, beside its name."""
+        return {"batch_norm": self.batch_norm, "standardise": self.standardise, "head": self.head}
 
     def _stages(self, net: Network, source: Rows | None, target: Rows | None, processes: Processes) -> StageGenerator:
         """The method's stages, seen through the shared options: what is augmented, averaged, and drawn how often.

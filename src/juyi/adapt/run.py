@@ -245,9 +245,14 @@ class _Work:
         self._write_model(model, adapter)
 
     def _write_model(self, model: str, adapter: Adapter) -> None:
-        layers = {"batch_norm": adapter.batch_norm, "standardise": adapter.standardise}
         write_model(
-            self.folder.models, model, adapter.net_, adapter.shape_, adapter.domain_classes_, layers, adapter.columns_
+            self.folder.models,
+            model,
+            adapter.net_,
+            adapter.shape_,
+            adapter.domain_classes_,
+            adapter.layers,
+            adapter.columns_,
         )
 
     def _finish(self, models: dict[str, Adapter]) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from juyi.errors import ForeignFileError, SettingError
 from juyi.nets import NETWORKS, Network, build_network, rebuild_hub
+from juyi.nets.build import fit_head
 from juyi.runs.files import read_json, read_tensors, write_json, write_tensors
 
 
@@ -31,7 +32,7 @@ def write_model(
         net: what serves.
         shape: of one input, C×H×W or d.
         classes: the names of the classes, or None for regression.
-        layers: the settings `batch_norm` and `standardise` with which the network was built.
+        layers: the settings `batch_norm`, `standardise` and `head` with which the network was built.
         columns: the names of the features of a table, in order, so that predicting can refuse another order.
     """
     write_tensors(folder / f"{name}.safetensors", net.state_dict(), {"model": name})
@@ -69,7 +70,7 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
     if net in (None, named) and named in NETWORKS:
         network = _named(named, shape, outputs, layers, weights, where)
     elif net in (None, named) and "hub" in description:
-        network = _of_the_hub(description["hub"], outputs, layers["batch_norm"], weights, path, where)
+        network = _of_the_hub(description["hub"], outputs, layers, weights, path, where)
         network.name = named
     elif net is None:
         raise SettingError(f"{path}: its network {named!r} is not built in; give it again with --net module:factory")
@@ -88,7 +89,12 @@ def _checked(description: Any, path: Path) -> tuple[tuple[int, ...], int, str, d
         if len(shape) not in (1, 3) or not all(0 < n < 10**6 for n in (*shape, outputs)):
             raise ValueError("its shape is impossible")
         layers = {key: str(description[key]) for key in ("batch_norm", "standardise")}
-        if layers["batch_norm"] not in ("none", "shared", "domain") or layers["standardise"] not in ("source", "image"):
+        layers["head"] = str(description.get("head", "own"))  # older files do not say
+        if (
+            layers["head"] not in ("own", "cosine")
+            or layers["batch_norm"] not in ("none", "shared", "domain")
+            or layers["standardise"] not in ("source", "image")
+        ):
             raise ValueError("its layers are unknown")
         if not isinstance(named, str):
             raise ValueError("its network has no name")
@@ -124,13 +130,16 @@ def _named(
     return network
 
 
-def _of_the_hub(hub: Any, outputs: int, batch_norm: str, weights: dict[str, Tensor], path: Path, where: str) -> Network:
+def _of_the_hub(
+    hub: Any, outputs: int, layers: dict[str, str], weights: dict[str, Tensor], path: Path, where: str
+) -> Network:
     """Build a network of the hub from the settings in its description: first without memory, to see whether it fits."""
 
     def build() -> Network:
         network = rebuild_hub(hub, outputs, str(path))
-        if batch_norm == "domain":
+        if layers["batch_norm"] == "domain":
             network.split_batch_norm()
+        fit_head(network, layers["head"])
         return network
 
     with torch.device("meta"):

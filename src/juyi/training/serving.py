@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from juyi.data import as_domain, conform
 from juyi.data.domain import Domain
-from juyi.data.doors import adopt_classes, check_order
+from juyi.data.classes import adopt_classes
+from juyi.data.doors import check_order
 from juyi.errors import ClassesDifferError
 from juyi.nets import TARGET, Network
 from juyi.runs import RunFolder
@@ -28,7 +29,7 @@ class Served:
         shape: of one input, C×H×W or d; other images are brought to it.
         classes: what `predict` answers, one a score.
         columns: the names of the features of a table, in order; a table with the same in another order is refused.
-        layers: the settings `batch_norm` and `standardise` with which the network was built, where known.
+        layers: the settings `batch_norm`, `standardise` and `head` with which the network was built, where known.
     """
 
     def __init__(
@@ -115,7 +116,9 @@ def read_run(folder: RunFolder | str, model: str | None = None, net: nn.Module |
     """
     folder = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
     network, description = read_model(folder.models, model or str(folder.read().get("serves")), net)
-    layers = {layer: description[layer] for layer in ("batch_norm", "standardise")}
+    layers = {layer: description[layer] for layer in ("batch_norm", "standardise")} | {
+        "head": description.get("head", "own")
+    }
     return Served(network, description["shape"], description["classes"], description["columns"], layers)
 
 
