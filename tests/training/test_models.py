@@ -49,7 +49,7 @@ def test_a_model_comes_back_to_the_bit(tmp_path, name, layers):
 
 def test_a_network_of_ones_own_has_to_be_given_again(tmp_path):
     data = torch.from_numpy(domain().x)
-    net = build_network(Conv(), data, 3).eval()
+    net = build_network(Conv(), data, 3, **LAYERS).eval()
     write_model(tmp_path, "m", net, (3, 8, 8), CLASSES, LAYERS)
     with pytest.raises(SettingError, match="its network 'Conv' is not built in; give it again with --net module:fact"):
         read_model(tmp_path, "m")

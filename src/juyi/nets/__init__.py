@@ -1,21 +1,37 @@
 """What learns: named networks, the parts that they are made of, and networks of one's own."""
 
 from juyi.nets.build import build_network, default_network
-from juyi.nets.library import NETWORKS, Parts, mlp
+from juyi.nets.freezing import frozen_parts, trainable
+from juyi.nets.hub import rebuild_hub
+from juyi.nets.inputs import Inputs
+from juyi.nets.library import NETWORKS, CosineHead, Parts, mlp
 from juyi.nets.network import Network, standardiser
-from juyi.nets.normalisation import SOURCE, TARGET, DomainBatchNorm, Standardise, normalisation
+from juyi.nets.normalisation import (
+    SOURCE,
+    TARGET,
+    DomainBatchNorm,
+    Standardise,
+    domain_batch_norm,
+    normalisation,
+)
 
 __all__ = [
     "NETWORKS",
     "SOURCE",
     "TARGET",
+    "CosineHead",
     "DomainBatchNorm",
+    "Inputs",
     "Network",
     "Parts",
     "Standardise",
     "build_network",
     "default_network",
+    "domain_batch_norm",
+    "frozen_parts",
     "mlp",
     "normalisation",
+    "rebuild_hub",
     "standardiser",
+    "trainable",
 ]

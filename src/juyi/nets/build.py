@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import copy
-import importlib
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from juyi.errors import SettingError, nearest
-from juyi.nets.library import NETWORKS
+from juyi.nets.freezing import freeze as freeze_parts
+from juyi.nets.freezing import thaw
+from juyi.nets.hub import hub_network
+from juyi.nets.hub_files import is_hub
+from juyi.nets.library import NETWORKS, CosineHead
 from juyi.nets.network import Network, standardiser
+from juyi.nets.own import own_network
+from juyi.nets.weights import fill
 
 
 def build_network(
-    net: str | nn.Module, x: Tensor, outputs: int, *, batch_norm: str = "none", standardise: str = "source"
+    net: str | nn.Module,
+    x: Tensor,
+    outputs: int,
+    *,
+    batch_norm: str = "none",
+    standardise: str = "source",
+    head: str = "own",
+    weights: str | None = None,
+    freeze: str | None = None,
 ) -> Network:
     """Return a new network for rows like `x` (N×C×H×W uint8 images or N×d float32 features).
 
     Args:
-        net: a name (`juyi.nets.NETWORKS`), `module:factory`, or a module of one's own, which is copied and never
-            changed. A module of one's own, and what `factory(shape, outputs)` returns, has `body`, `head` and
-            `width` (or is a `Network`).
+        net: a name (`juyi.nets.NETWORKS`), `hub/NAME` or a folder that `transformers` wrote, `module:factory`, or a
+            module of one's own, which is copied and never changed. See `juyi.nets.own` and `juyi.nets.hub`.
         x: rows of the source, of which mean and spread are taken.
         outputs: the number of classes, or 1 for regression.
-        batch_norm: `none`, `shared` or `domain`: which layers named networks get.
-        standardise: `source` (mean and spread of the source a channel) or `image` (each image by its own).
+        batch_norm: `none`, `shared` or `domain`: which layers named networks get. In any other network `domain`
+            lets the batch norm that is there keep statistics of the domains apart, and the others leave it.
+        standardise: `source` (mean and spread of the source a channel) or `image` (each image by its own); networks
+            of the hub have their own.
+        head: `own`, the network's, or `cosine` (`juyi.nets.CosineHead`) in its place.
+        weights: a safetensors file to fill it with (`juyi.nets.weights`), or None.
+        freeze: names of parts that stay as they are, separated by commas (`juyi.nets.freezing`), or None.
 
     Raises:
-        SettingError: no such network, or it does not fit the data's shape.
+        SettingError: no such network, weights or part, or it does not fit the data's shape.
 
     Example:
         >>> import torch
@@ -37,31 +53,64 @@ def build_network(
         >>> net.width, net(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)).shape
         (500, torch.Size([2, 10]))
     """
-    if isinstance(net, Network):
-        return _tried(copy.deepcopy(net), x, outputs)
-    shape = tuple(x.shape[1:])
-    name = net if isinstance(net, str) else type(net).__name__
     if isinstance(net, str) and net in NETWORKS:
-        if len(shape) == 1 and net != "mlp":
-            raise SettingError(f"--net {net}: is a network for images, but the data are features; use mlp")
-        try:
-            parts: Any = NETWORKS[net](shape, outputs, batch_norm)
-        except RuntimeError as error:
-            raise SettingError(
-                f"--net {net}: does not fit inputs of shape {shape}; use cnn_small or larger images"
-            ) from error
-    elif isinstance(net, str) and ":" in net:
-        parts = _factory(net)(shape, outputs)
-    elif isinstance(net, str):
-        raise SettingError(f"--net {net}: there is no such network; {nearest(net, NETWORKS)}; or module:factory")
+        network = _tried(_named(net, x, outputs, batch_norm, standardise), x, outputs)
     else:
-        parts = copy.deepcopy(net)
-    if isinstance(parts, Network):
-        return _tried(parts, x, outputs)
-    if not all(hasattr(parts, part) for part in ("body", "head", "width")):
-        raise SettingError(f"--net {name}: a network of one's own needs the attributes body, head and width")
-    network = Network(standardiser(x, standardise == "image"), parts.body, parts.head, int(parts.width), outputs, name)
-    return _tried(network, x, outputs)
+        if isinstance(net, Network):
+            network = copy.deepcopy(net)
+            network.notes = ()
+            thaw(network)
+        elif isinstance(net, str) and is_hub(net):
+            network = hub_network(net, x, outputs)
+        elif isinstance(net, str) and ":" not in net:
+            others = "or module:factory, hub/NAME, or a folder with config.json"
+            raise SettingError(f"--net {net}: there is no such network; {nearest(net, NETWORKS)}; {others}")
+        else:
+            network = own_network(net, x, outputs, standardise)
+        network = _tried(network, x, outputs)  # layers that are lazy have their shapes only after it
+        _fit_batch_norm(network, batch_norm)
+    fit_head(network, head)
+    if weights is not None:
+        fill(network, _text("weights", weights))
+    if freeze is not None:
+        freeze_parts(network, _text("freeze", freeze))
+    return network
+
+
+def fit_head(network: Network, head: str) -> None:
+    """Put the head that `head` names into the place of the network's own."""
+    if head == "cosine":
+        network.head = CosineHead(network.width, network.outputs)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise SettingError(f"{name}: must be text, not {value!r}")
+    return value
+
+
+def _named(net: str, x: Tensor, outputs: int, batch_norm: str, standardise: str) -> Network:
+    shape = tuple(x.shape[1:])
+    if len(shape) == 1 and net != "mlp":
+        raise SettingError(f"--net {net}: is a network for images, but the data are features; use mlp")
+    try:
+        parts = NETWORKS[net](shape, outputs, batch_norm)
+    except RuntimeError as error:
+        raise SettingError(
+            f"--net {net}: does not fit inputs of shape {shape}; use cnn_small or larger images"
+        ) from error
+    return Network(standardiser(x, standardise == "image"), parts.body, parts.head, parts.width, outputs, net)
+
+
+def _fit_batch_norm(network: Network, batch_norm: str) -> None:
+    """Let the batch norm of a network that is not a named one keep domains apart if asked to; note what was done."""
+    if batch_norm == "domain" and (changed := network.split_batch_norm()):
+        network.notes += (f"batch norm: statistics of source and target apart in {changed} layers",)
+    elif batch_norm == "none" and any(isinstance(layer, _BATCH_NORM) for layer in network.body.modules()):
+        network.notes += ("batch norm: stays, since it is part of the network; none is for named networks",)
+
+
+_BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def _tried(network: Network, x: Tensor, outputs: int) -> Network:
@@ -72,7 +121,7 @@ def _tried(network: Network, x: Tensor, outputs: int) -> Network:
         with torch.no_grad():
             features = network.features(x[:1].cpu() if x.device.type == "cuda" else x[:1])
             scores = network.head(features)
-    except (RuntimeError, ValueError, TypeError) as error:
+    except Exception as error:  # a network of one's own may raise anything
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SettingError(f"--net {network.name}: fails on an input of shape {tuple(x.shape[1:])}: {what}") from error
     for layer, mode in modes:
@@ -91,11 +140,3 @@ def default_network(x: Tensor) -> str:
     if x.dim() == 2:
         return "mlp"
     return "dann_mnist" if max(x.shape[2:]) <= 32 else "cnn_small"
-
-
-def _factory(path: str) -> Any:
-    module_name, _, attribute = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SettingError(f"--net {path}: cannot be imported ({error}); it is read from the Python path") from error

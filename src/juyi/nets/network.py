@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from juyi.nets.normalisation import TARGET, DomainBatchNorm, Standardise
+from juyi.nets.inputs import Inputs
+from juyi.nets.normalisation import TARGET, DomainBatchNorm, Standardise, domain_batch_norm
 
 
 class Network(nn.Module):
@@ -18,19 +21,40 @@ class Network(nn.Module):
         width: the number of features.
         outputs: the number of classes (1 for regression).
         name: what a person calls it.
+
+    Attributes:
+        notes: what was fitted, filled or frozen, in words, a sentence each.
+        hub: what a network of the Hugging Face hub is built again from (`juyi.nets.hub`); None for any other.
+        head_name: what the head was called in the module that it was taken from, for files of weights.
     """
 
     def __init__(
         self, standardise: nn.Module, body: nn.Module, head: nn.Module, width: int, outputs: int, name: str
     ) -> None:
         super().__init__()
+        self.notes: tuple[str, ...] = ()
+        self.hub: dict[str, Any] | None = None
+        self.head_name: str | None = None
         self.standardise = standardise
         self.body = body
         self.head = head
         self.width = width
         self.outputs = outputs
         self.name = name
-        self._by_domain = [layer for layer in body.modules() if isinstance(layer, DomainBatchNorm)]
+        self._by_domain = _domain_layers(body)
+
+    def split_batch_norm(self) -> int:
+        """Let the body's batch norm keep statistics of the domains apart; return how many layers that changed."""
+        before = len(self._by_domain)
+        self.body = domain_batch_norm(self.body)
+        self._by_domain = _domain_layers(self.body)
+        return len(self._by_domain) - before
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows are computed at once where there is no batch size: fewer where images are made large."""
+        size = self.standardise.size if isinstance(self.standardise, Inputs) else None
+        return 500 if size is None else max(8, min(500, 500 * 64**2 // (size[0] * size[1])))
 
     def features(self, x: Tensor, domain: str = TARGET) -> Tensor:
         """Return the features, N×width, of raw rows that come from `domain` (`source` or `target`)."""
@@ -43,6 +67,10 @@ class Network(nn.Module):
         """Return the scores (logits), N×outputs, of raw rows that come from `domain`."""
         scores: Tensor = self.head(self.features(x, domain))
         return scores
+
+
+def _domain_layers(body: nn.Module) -> list[DomainBatchNorm]:
+    return [layer for layer in body.modules() if isinstance(layer, DomainBatchNorm)]
 
 
 def standardiser(x: Tensor, by_image: bool = False) -> Standardise:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -62,13 +64,16 @@ class DomainBatchNorm(nn.Module):
 
     Args:
         channels: the number of channels or features.
+        eps: what is added to the variance, above 0.
+        momentum: the share of a batch in the running values, 0 to 1.
+        affine: whether there are scale and shift.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.momentum = 0.1
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+        self.eps, self.momentum = eps, momentum
         self.domain = SOURCE
         for domain in (SOURCE, TARGET):
             self.register_buffer(f"{domain}_mean", torch.zeros(channels))
@@ -91,7 +96,54 @@ class DomainBatchNorm(nn.Module):
             self.bias,
             self.training,
             self.momentum,
+            self.eps,
         )
+
+
+def domain_batch_norm(module: nn.Module) -> nn.Module:
+    """Turn the batch norm layers of any module into `DomainBatchNorm`, in place, and return it.
+
+    Scale and shift stay the same parameters; both domains begin with the running values that are there, and those
+    of the source count as seen, so that until the target is seen it is served as it was before.  A layer that
+    keeps no running values, or their plain mean (`momentum=None`), stays as it is.
+
+    Args:
+        module: what is changed; where it is itself a batch norm layer, only what is returned is the new one.
+
+    Example:
+        >>> domain_batch_norm(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))[1].source_mean.shape
+        torch.Size([8])
+    """
+    made: dict[int, nn.Module] = {}
+
+    def of(layer: nn.Module) -> nn.Module:
+        if not _is_batch_norm(layer):
+            return layer
+        if id(layer) not in made:  # a layer that stands in two places stays one
+            made[id(layer)] = _by_domain(layer)
+        return made[id(layer)]
+
+    for parent in list(module.modules()):
+        for name, child in list(parent._modules.items()):
+            if child is not None and of(child) is not child:
+                setattr(parent, name, of(child))
+    return of(module)
+
+
+def _is_batch_norm(layer: nn.Module) -> bool:
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return isinstance(layer, kinds) and layer.track_running_stats and layer.momentum is not None
+
+
+def _by_domain(layer: Any) -> DomainBatchNorm:
+    new = DomainBatchNorm(layer.num_features, layer.eps, layer.momentum, layer.affine)
+    new.weight, new.bias, new.training = layer.weight, layer.bias, layer.training
+    with torch.no_grad():
+        for domain in (SOURCE, TARGET):
+            new.get_buffer(f"{domain}_mean").copy_(layer.running_mean)
+            new.get_buffer(f"{domain}_variance").copy_(layer.running_var)
+        new.get_buffer(f"{SOURCE}_seen").fill_(True)
+    return new.to(layer.running_mean.device)
 
 
 def normalisation(kind: str, channels: int, *, flat: bool = False) -> nn.Module:
