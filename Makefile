@@ -12,11 +12,12 @@ test: $(VENV)/.installed-development check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed-development
-	$(BIN)/ruff check src tests bench
-	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench docs
+	$(BIN)/ruff format --check src tests bench docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python bench/table.py --check
+	$(BIN)/python docs/make_methods.py --check
 
 bench: $(VENV)/.installed-development
 	$(BIN)/python bench/run.py

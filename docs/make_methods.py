@@ -1,0 +1,243 @@
+"""Write docs/methods.md and docs/methods.zh-CN.md: every method, from its class and from the benchmarks' results.
+
+python docs/make_methods.py            write them
+python docs/make_methods.py --check    fail if they are not what the code and the results say
+
+What a method does and where it comes from is read in its docstring, what it needs in its class attributes, its figures
+and its cost in bench/results; an experiment that has no result yet is left out.  Only the Chinese lines stand here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import statistics
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from juyi.cli.methods import ROOMS
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "bench"))
+
+import table  # noqa: E402  (bench/table.py: the figures of all pages are computed there)
+
+FLOOR = "source_only"
+PAGES = {"en": HERE / "methods.md", "zh": HERE / "methods.zh-CN.md"}
+
+CHINESE = {
+    "source_only": "只从标签学习，不用任何没有标签的目标样本；别的方法都要胜过它才算有用。",
+    "dann": "学出让判别器分不清两个域的特征：判别器的梯度反转后传给特征。",
+    "adda": "先学源域，再让目标域的编码器学到判别器把它当成源域，最后接上源域的分类头。",
+    "adabn": "先学源域，再把批归一化的均值和方差换成目标域的。",
+    "mcc": "减少目标样本在类别之间的混淆；不用判别器，没有要安排的进度，也不对类别比例作假设。",
+    "adamatch": "弱增强下足够确定的预测当作强增强样本的标签，阈值随源域的置信度而定；有没有目标标签都是同一个损失。",
+    "cdan": "判别器同时看特征和预测（两者的多线性映射），预测越确定的样本权重越大。",
+    "deep_coral": "让两个域的协方差一致，损失只有一行。",
+    "deep_jdot": "用最优传输给每批目标样本配上源样本，再拉近配对在特征和标签上的距离。",
+    "shot": "冻结源域的分类头，只用目标样本调整特征：信息最大化加伪标签。",
+    "batch_norm_adaptation": "每批图用自己的均值和方差归一化，并与各层学到的混合。",
+    "tent": "每来一批，就调整归一化层的缩放和平移，让对这批的回答更确定。",
+    "mme": "半监督：分类头让目标样本的预测熵变大，特征让它变小，目标样本因此聚到各类周围。",
+}
+"""What each method does, in Chinese; a method without a line here is described in English."""
+
+ROOM_LINES = {
+    "adapt": (
+        "`juyi adapt SOURCE TARGET --method NAME`. Every method needs labelled source data and unlabelled target data; "
+        "only what differs from that is said here.",
+        "`juyi adapt SOURCE TARGET --method NAME`。每个方法都需要带标签的源域数据和没有标签的目标域数据，这里只写与此"
+        "不同的。",
+    ),
+    "adapt.online": (
+        "`juyi adapt RUN --online STREAM --method NAME`: a finished run follows a stream.",
+        "`juyi adapt RUN --online STREAM --method NAME`：一次已完成的运行跟随数据流。",
+    ),
+}
+"""How the methods of a room are used; a room without a line here is only named."""
+
+NEEDS = {
+    ("needs_target_labels", True): (
+        "some labels of the target (`--target-labels`)",
+        "少量目标标签（`--target-labels`）",
+    ),
+    ("needs_batch_norm", True): ("a network with batch norm", "带批归一化的网络"),
+    ("source_free", True): (
+        "for the source's data, a finished run will do",
+        "源域数据可以用一次已完成的运行代替",
+    ),
+    ("needs", "batch_norm"): ("a network with batch norm", "带批归一化的网络"),
+    ("needs", "normalisation"): ("a network with layers of normalisation", "带归一化层的网络"),
+}
+"""What a class attribute with this value means."""
+
+WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        "title": "Methods",
+        "other": "English · [中文](methods.zh-CN.md)",
+        "intro": "Made by `docs/make_methods.py` from the methods themselves and from `bench/results/`. "
+        "`juyi methods NAME` shows a method's settings. Training time is that of the method as a "
+        "multiple of source only in the same run, the median of all runs here; on a busy machine it varies.",
+        "head": "| method | what it does | what it needs | training time |\n| --- | --- | --- | --- |",
+        "python": "In Python: ",
+        "source": "Source: ",
+        "needs": "Needs: ",
+        "processes": "With several processes: ",
+        "shares": "`--class-shares estimated` cannot be had: ",
+        "cost": "Training takes {median:.1f} times as long as source only "
+        "(median of {n} runs; {low:.1f} to {high:.1f}).",
+        "cost_one": "Training takes {median:.1f} times as long as source only (one run).",
+        "figures": "Figures, all seeds counted, source only first where it was run beside:",
+        "none": "No figures yet.",
+        "nothing": "–",
+        "stop": ".",
+        "join": "; ",
+    },
+    "zh": {
+        "title": "方法",
+        "other": "[English](methods.md) · 中文",
+        "intro": "本页由 `docs/make_methods.py` 根据各方法的代码和 `bench/results/` 生成。`juyi methods NAME` "
+        "显示一个方法的设置。训练时间是同一次运行中该方法相当于仅源域的几倍，取这里全部运行的中位数；机器忙时会有出入。",
+        "head": "| 方法 | 做什么 | 需要什么 | 训练时间 |\n| --- | --- | --- | --- |",
+        "python": "在 Python 里：",
+        "source": "出处：",
+        "needs": "需要：",
+        "processes": "多个进程时（英文）：",
+        "shares": "不能用 `--class-shares estimated`（英文）：",
+        "cost": "训练时间是仅源域的 {median:.1f} 倍（{n} 次运行的中位数；{low:.1f} 到 {high:.1f}）。",
+        "cost_one": "训练时间是仅源域的 {median:.1f} 倍（一次运行）。",
+        "figures": "结果如下，所有种子都算在内；同时跑了仅源域的，仅源域在前：",
+        "none": "还没有结果。",
+        "nothing": "–",
+        "stop": "。",
+        "join": "；",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment of the benchmarks in which the method was run: its name, its command without seed, its records."""
+
+    name: str
+    command: str
+    records: list[dict[str, Any]]
+
+
+def experiments(method: str) -> list[Experiment]:
+    """Every experiment that has results of a method, by name; results of another form are no runs and left out."""
+    found = []
+    for folder in sorted(path.name for path in (table.HERE / "results").iterdir() if path.is_dir()):
+        records = [record for record in table.records(folder) if record.get("method") == method]
+        if records and table.accuracies(folder, method):
+            found.append(Experiment(folder, str(records[0]["command"]).partition(" --seed ")[0], records))
+    return found
+
+
+def costs(method: str) -> list[float]:
+    """Training time of the method as a multiple of source only, for every run in which both were trained."""
+    seconds = [record.get("seconds", {}) for found in experiments(method) for record in found.records]
+    return [one[method] / one[FLOOR] for one in seconds if method != FLOOR and one.get(FLOOR) and one.get(method)]
+
+
+def summary(method: type, name: str, language: str) -> str:
+    """What a method does, in a line."""
+    english = (inspect.getdoc(method) or method.__name__).splitlines()[0]
+    english = english.removesuffix(":")
+    return CHINESE.get(name, english) if language == "zh" else english
+
+
+def source(method: type) -> str:
+    """The paragraph of the docstring that names author, title and year; empty if there is none.
+
+    >>> class Toy:
+    ...     '''A toy.
+    ...
+    ...     Source: Nobody, "Nothing",
+    ...     2026.
+    ...
+    ...     Example:
+    ...         ...
+    ...     '''
+    >>> source(Toy)
+    'Nobody, "Nothing", 2026.'
+    """
+    after = (inspect.getdoc(method) or "").partition("\nSource:")[2]
+    return " ".join(after.split("\n\n")[0].split())
+
+
+def needs(method: type, language: str) -> list[str]:
+    """What a method needs besides data, as its class attributes say."""
+    return [words[language == "zh"] for (key, value), words in NEEDS.items() if getattr(method, key, None) == value]
+
+
+def figures(name: str, language: str) -> list[str]:
+    """The table of a method's results: each experiment by its command, source only first."""
+    papers = {(row[0], row[1]): row[-1] for row in table.ROWS}
+    only = {"en": "source only", "zh": "仅源域"}[language]
+    lines = []
+    for found in experiments(name):
+        for model, told in ((FLOOR, f"`{found.command}`, {only}"), (name, f"`{found.command}`")):
+            if model == name or name != FLOOR:
+                line = table.row(language, found.name, model, (told, told), papers.get((found.name, model), ""))
+                lines += [line] if line else []
+    return [table.HEADS[language], "| --- | --- | --- | --- | --- | --- |", *lines] if lines else []
+
+
+def section(name: str, method: type, room: str, language: str) -> str:
+    """What the page says of one method."""
+    words, facts = WORDS[language], [f"{WORDS[language]['python']}`juyi.{room}.{method.__name__}`"]
+    if origin := source(method):
+        facts.append(words["source"] + origin)
+    if needed := needs(method, language):
+        facts.append(words["needs"] + words["join"].join(needed) + words["stop"])
+    for attribute, word in (("unweighable", "shares"), ("batch_coupled", "processes")):
+        reason = getattr(method, attribute, None)
+        inherited = any(reason == getattr(parent, attribute, None) for parent in method.__mro__[1:])
+        if reason and not inherited:  # what holds for every method is no fact about this one
+            facts.append(f"{words[word]}{reason}.")
+    if ratios := costs(name):
+        told = words["cost" if len(ratios) > 1 else "cost_one"]
+        facts.append(told.format(median=statistics.median(ratios), n=len(ratios), low=min(ratios), high=max(ratios)))
+    listed = "\n".join(f"- {fact}" for fact in facts)
+    results = figures(name, language)
+    shown = "\n".join([words["figures"], "", *results]) if results else words["none"]
+    return f"## {name}\n\n{summary(method, name, language)}\n\n{listed}\n\n{shown}\n"
+
+
+def overview(room: str, methods: dict[str, type], language: str) -> str:
+    """How the methods of a room are used, and a line for each."""
+    words, rows = WORDS[language], []
+    for name, method in methods.items():
+        ratios = costs(name)
+        time = f"{statistics.median(ratios):.1f} ×" if ratios else words["nothing"]
+        needed = words["join"].join(needs(method, language)) or words["nothing"]
+        rows.append(f"| [`{name}`](#{name}) | {summary(method, name, language)} | {needed} | {time} |")
+    line = ROOM_LINES.get(room, (f"`juyi.{room}`", f"`juyi.{room}`"))[language == "zh"]
+    return "\n".join([line, "", words["head"], *rows, ""])
+
+
+def page(language: str) -> str:
+    """The whole page."""
+    words = WORDS[language]
+    tables = [overview(room, methods, language) for room, methods in ROOMS.items()]
+    parts = [section(name, m, room, language) for room, methods in ROOMS.items() for name, m in methods.items()]
+    return "\n".join([f"# {words['title']}", "", words["other"], "", words["intro"], "", *tables, *parts])
+
+
+def main() -> int:
+    """Write the pages, or with `--check` say which are stale."""
+    contents = {path: page(language) for language, path in PAGES.items()}
+    stale = [path for path, text in contents.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if "--check" in sys.argv:
+        for path in stale:
+            print(f"{path.name} is not what methods and results say; run python docs/make_methods.py")
+        return int(bool(stale))
+    for path in stale:
+        path.write_text(contents[path], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
