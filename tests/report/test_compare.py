@@ -168,6 +168,17 @@ def test_different_tests_are_shown_but_not_ranked(runs):
     assert len(found.rows) == 4 and found.disagreement[0][1] == 0.0
 
 
+def test_results_on_other_data_are_not_ranked_whatever_the_record_says_of_the_test(runs, result):
+    a, b = runs(a={}, b={"results": [result("dann", 100, on={"data": "other@test", "role": "test"})]})
+    found = compare([a, b])
+    assert found.standing.sentence == "These runs cannot be ranked: their results are on different data."
+
+
+def test_answers_to_a_stream_are_marked_as_scored_otherwise(runs):
+    found = compare(runs(a={}, b={"online": {"scored": "the answers as the stream passed"}}))
+    assert any("scored in one way" in line for line in found.warnings)
+
+
 def test_without_a_test_nothing_is_ranked_and_the_source_is_named(runs, result):
     pair = runs(a={}, b={})
     for run in pair:

@@ -131,6 +131,8 @@ def warnings(runs: Sequence[Finished], rows: Sequence[Row]) -> list[str]:
     if len({run.labels for run in runs}) > 1:
         saw = ", ".join(f"{run.name} ({run.labels:,})" for run in runs if run.labels)
         found.append(f"Not all runs had the same to learn from: target labels were given to {saw}.")
+    if len({repr((run.record.get("online") or {}).get("scored")) for run in runs}) > 1:
+        found.append("Not all runs were scored in one way: some while a stream passed, others when all was learnt.")
     sources = dict.fromkeys(str(run.data("source").get("name")) for run in runs)
     if len(sources) > 1:
         found.append(f"The runs have different sources: {', '.join(sources)}.")

@@ -16,7 +16,7 @@ from juyi.runs import RunFolder
 KINDS: dict[str, type] = {
     "serves": str, "method": str, "data": dict, "results": list, "verdict": dict, "seconds": dict, "classes": list,
     "hyperparameters": dict, "target_labels": dict, "machine": dict, "versions": dict, "network": dict,
-    "warnings": list,
+    "warnings": list, "online": dict,
 }  # fmt: skip
 """What the parts of run.json are that a comparison reads; any but the first may be absent."""
 

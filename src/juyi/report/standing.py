@@ -157,6 +157,9 @@ def rank(runs: Sequence[Finished], rows: Sequence[Row]) -> Standing:
         if len(groups) > 1:
             told = "; ".join(f"{what}: {', '.join(names)}" for what, names in groups)
             obstacles.append(f"their {role}s differ ({told})")
+    on = {repr(((row.result.get("on") or {}).get("data"), row.result.get("n"))) for row in rows if row.result}
+    if not obstacles and len(on) > 1:
+        obstacles.append("their results are on different data")
     if obstacles:
         return Standing("not_comparable", f"These runs cannot be ranked: {' and '.join(obstacles)}.")
     if any((row.result.get("on") or {}).get("role") != "test" or row.value is None for row in rows):
