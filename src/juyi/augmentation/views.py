@@ -48,7 +48,7 @@ class Weak:
     def __call__(self, x: Tensor) -> Tensor:
         """Return floats, 0 to 255, of the shape of `x`."""
         if x.dim() == 2 or not len(x):
-            return x
+            return x.float()
         n, _, height, width = x.shape
         size = torch.tensor([width, height], device=x.device)
         reach = torch.div(size, 8, rounding_mode="floor")
