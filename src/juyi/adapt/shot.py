@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -120,11 +118,14 @@ class SHOT(Adapter):
         every = batches.steps_per_epoch(1)
         steps = torch.zeros((), dtype=torch.int64)
 
+        def both(x: Tensor) -> Tensor:
+            z = net.features(x, TARGET)
+            return torch.cat([z, net.head(z)], 1)
+
         def guess() -> None:
             if int(steps) % every == 0:
-                index = np.arange(target.size)
-                features = compute(net, target, index, partial(net.features, domain=TARGET))
-                label = pseudo_labels(features, net.head(features.to(target.x.device)).cpu())
+                found = compute(net, target, np.arange(target.size), both)
+                label = pseudo_labels(*found.split([net.width, net.outputs], 1))
                 guessed.y.copy_(torch.where(target.labelled, target.y, label.to(target.y)))
             steps.add_(1)
 
