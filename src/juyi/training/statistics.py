@@ -36,7 +36,7 @@ def estimate_statistics(net: Network, rows: Rows, domain: str, batch: int = 500)
         for layer in layers:
             layer.training = True
             layer.momentum = 1.0 / (number + 1)  # so that all parts weigh the same in the end
-        net.features(rows.take(part).x, domain)
+        net(rows.take(part).x, domain)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     for module, mode in modes:
