@@ -103,7 +103,7 @@ def test_a_network_that_gives_no_score_a_class():
     with pytest.raises(SettingError):
         SourceOnly(**{**QUICK, "net": Narrow()}).check_network(source)
     with pytest.raises(SettingError, match="body, head and width"):
-        SourceOnly(**{**QUICK, "net": torch.nn.Linear(3, 2)}).fit(X, Y)
+        SourceOnly(**{**QUICK, "net": torch.nn.ReLU()}).fit(X, Y)
 
 
 def test_divergence_is_an_error_of_its_own():

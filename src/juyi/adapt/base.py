@@ -21,7 +21,7 @@ from juyi.data import align, as_domain, check_trainable
 from juyi.data.domain import Domain
 from juyi.errors import DataError, JuyiError, SettingError
 from juyi.measure import mean_prediction
-from juyi.nets import SOURCE, TARGET, Network, build_network, default_network
+from juyi.nets import SOURCE, TARGET, Network, build_network, default_network, freeze
 from juyi.training import (
     Batches,
     Checkpoint,
@@ -74,7 +74,11 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     """Whether some target labels must be given."""
 
     net: str | nn.Module = hyperparameter(
-        default="auto", help="network: a name, module:factory, or auto (by the data's shape)"
+        default="auto", help="network: a name, module:factory, hub/NAME, its folder, or auto (by the data's shape)"
+    )
+    weights: str | None = hyperparameter(default=None, help="safetensors file to begin from, instead of at random")
+    freeze: str | None = hyperparameter(
+        default=None, help="parts of the network that stay as they are, separated by commas: body, or body.0,body.1"
     )
     epochs: int | None = hyperparameter(
         default=None,
@@ -94,12 +98,12 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     )
     batch_norm: str = hyperparameter(
         default="domain",
-        help="batch norm of named networks: none, shared, or domain (statistics of source and target apart)",
+        help="batch norm: none (named networks alone), shared, or domain (statistics of source and target apart)",
         choices=("none", "shared", "domain"),
     )
     standardise: str = hyperparameter(
         default="image",
-        help="how images are scaled: source (its mean and spread) or image (each by its own)",
+        help="how images are scaled: source (its mean and spread) or image (each by its own); hub/NAME has its own",
         choices=("source", "image"),
     )
     head: str = hyperparameter(
@@ -207,7 +211,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         if isinstance(source, Served):
             self.check_start(target)
             source_rows, start = None, source
-            net = copy.deepcopy(source.net)
+            net = self._started(source)
         else:
             self.check_data(source, target)
             source_rows = Rows(source, device)
@@ -242,6 +246,8 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
             raise SettingError(
                 f"{type(self).__name__}: needs the source's data, not a run; name the data, or use a source-free method"
             )
+        if self.weights is not None:
+            raise SettingError(f"--weights {self.weights}: a run in the source's place brings its own; leave it out")
         if target is None:
             raise DataError("a run alone leaves nothing to learn from; give a target")
         check_trainable(target, self.batch, needs_labels=False)
@@ -259,12 +265,19 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
                     "give some with --target-labels, or use another method"
                 )
 
-    def check_network(self, source: Domain) -> None:
-        """Raise a `SettingError` if there is no such network or device, or the network cannot take such rows.
+    def check_network(self, source: Domain | Served) -> Network:
+        """Return the network, built on two rows of the source, or that of a trained model.
 
         Two rows are sent through it, so that a network of one's own fails here and not within a run.
+
+        Raises:
+            SettingError: there is no such network or device, or the network cannot take such rows.
         """
         choose_device(self.device)
+        if isinstance(source, Served):
+            net = self._started(source)
+            self.check_net(net)
+            return net
         rows = Rows(source.select(np.arange(min(2, source.size))), torch.device("cpu"))
         try:
             net = self._network(rows, len(source.classes or ())).eval()
@@ -281,6 +294,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         wanted = (rows.size, len(source.classes or ()))
         if found != wanted:
             raise SettingError(f"--net {self.net}: gives scores of shape {found}, not {wanted}; mend its head")
+        return net
 
     def check_net(self, net: Network) -> None:
         """Raise a `SettingError` if the method cannot work with such a network."""
@@ -295,7 +309,14 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.random_state)
             name = default_network(source.x) if self.net == "auto" else self.net
-            return build_network(name, source.x, outputs, **self.layers)
+            return build_network(name, source.x, outputs, weights=self.weights, freeze=self.freeze, **self.layers)
+
+    def _started(self, served: Served) -> Network:
+        """A copy of the network of a trained model, to be trained further."""
+        net = copy.deepcopy(served.net)
+        if self.freeze is not None:
+            freeze(net, self.freeze)
+        return net
 
     @property
     def layers(self) -> dict[str, str]:

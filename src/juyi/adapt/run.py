@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch import nn
 
 from juyi.adapt.base import Adapter
 from juyi.adapt.outcome import FLOOR, Outcome
 from juyi.adapt.request import Given, Request, prepare
 from juyi.adapt.source_only import SourceOnly
-from juyi.errors import DataChangedError, JuyiError, RunFolderError
+from juyi.errors import DataChangedError, JuyiError, RunFolderError, SettingError
+from juyi.nets import Network, is_hub
 from juyi.runs import RunFolder
 from juyi.training import (
     Checkpoint,
@@ -63,11 +65,7 @@ def run(
     console = console or Console(quiet=True)
     processes = join_processes()
     given = prepare(request, method)
-    if isinstance(given.training, Served):
-        method.check_net(given.training.net)
-    else:
-        method.check_network(given.training)
-    record = first_record(request, method, given)
+    record = first_record(request, method, given, method.check_network(given.training))
     name = command_name(type(method))
     if processes.is_first:
         out = RunFolder.create(out, name, overwrite=overwrite).path
@@ -90,11 +88,24 @@ def announce(record: dict[str, Any], folder: RunFolder, console: Console) -> Non
     console.print(f"run folder: {folder.path}")
 
 
-def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[str, type[Adapter]]) -> RunFolder:
+def resume(
+    folder: RunFolder,
+    *,
+    console: Console | None = None,
+    methods: dict[str, type[Adapter]],
+    net: nn.Module | str | None = None,
+) -> RunFolder:
     """Go on with a run that was killed, to the same bits (same kind of machine, same number of threads).
+
+    Args:
+        folder: the run.
+        console: where to show progress; None shows nothing.
+        methods: those that there are, by name.
+        net: the network, if it is one of your own: a file must not say what code to run.
 
     Raises:
         RunFolderError: the run is finished.
+        SettingError: the network is one of your own, and was not given again.
         DataChangedError: the data are no longer those that the run began with.
     """
     record = folder.read()
@@ -114,6 +125,7 @@ def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[s
         ) from error
     if precision:
         method.precision = precision
+    method.net = _given_again(folder, method.net, net)
     given = prepare(request, method)
     for role, entry in given.fingerprints.items():
         if entry["fingerprint"] != began_with.get(role):
@@ -130,12 +142,23 @@ def resume(folder: RunFolder, *, console: Console | None = None, methods: dict[s
     return _Work(folder, record, given, method, processes, console or Console(quiet=True)).carry_out()
 
 
+def _given_again(folder: RunFolder, began_with: nn.Module | str, net: nn.Module | str | None) -> nn.Module | str:
+    """The network to go on with; code of one's own is run only where the person names it, not the file."""
+    if net is None and ":" in str(began_with) and not is_hub(str(began_with)):
+        raise SettingError(
+            f"{folder.path}: its network {began_with} is one of your own; give it again with --net module:factory"
+        )
+    if isinstance(net, str) and net != began_with:
+        raise SettingError(f"--net {net}: {folder.path} began with {began_with}; give that, or start a new run")
+    return began_with if net is None else net
+
+
 def command_name(method: type[Adapter]) -> str:
     """The name of a method on the command line: that of its file."""
     return method.__module__.rpartition(".")[2]
 
 
-def first_record(request: Request, method: Adapter, given: Given) -> dict[str, Any]:
+def first_record(request: Request, method: Adapter, given: Given, net: Network) -> dict[str, Any]:
     """What run.json holds before the first step."""
     return {
         "command": request.command,
@@ -147,6 +170,11 @@ def first_record(request: Request, method: Adapter, given: Given) -> dict[str, A
         "data": given.fingerprints,
         "target_labels": {"given": int(given.target.labelled.sum()) if given.target else 0},
         "classes": None if given.classes is None else list(given.classes),
+        "network": {
+            "name": net.name,
+            "parameters": sum(p.numel() for p in net.parameters()),
+            "fitted": list(net.notes),
+        },
         "versions": versions(),
         "machine": describe_machine(choose_device(method.device)),
         "status": "running",
@@ -158,7 +186,8 @@ def first_record(request: Request, method: Adapter, given: Given) -> dict[str, A
             note if note.startswith(entry["name"]) else f"{entry['name']}: {note}"
             for entry in given.fingerprints.values()
             for note in entry["notes"]
-        ],
+        ]
+        + list(net.notes),
     }
 
 
@@ -256,9 +285,7 @@ class _Work:
         )
 
     def _finish(self, models: dict[str, Adapter]) -> None:
-        net = self.method.net_
         self.record["serves"] = self.record["method"]
-        self.record["network"] = {"name": net.name, "parameters": sum(p.numel() for p in net.parameters())}
         self.console.print("predicting, drawing the maps", highlight=False)
         given = self.given
         Outcome(self.folder, self.record, models).write(given.validation, given.target, given.test)

@@ -1,8 +1,9 @@
 """What learns: named networks, the parts that they are made of, and networks of one's own."""
 
 from juyi.nets.build import build_network, default_network
-from juyi.nets.freezing import frozen_parts, trainable
+from juyi.nets.freezing import freeze, frozen_parts, trainable
 from juyi.nets.hub import rebuild_hub
+from juyi.nets.hub_files import is_hub
 from juyi.nets.inputs import Inputs
 from juyi.nets.library import NETWORKS, CosineHead, Parts, mlp
 from juyi.nets.network import Network, standardiser
@@ -28,7 +29,9 @@ __all__ = [
     "build_network",
     "default_network",
     "domain_batch_norm",
+    "freeze",
     "frozen_parts",
+    "is_hub",
     "mlp",
     "normalisation",
     "rebuild_hub",

@@ -93,6 +93,7 @@ def compute(
 ) -> Tensor:
     """Apply `function` to these rows, some at a time, without gradients and in eval mode; float32, on the CPU."""
     modes = [(layer, layer.training) for layer in net.modules()]
+    batch = min(batch, net.rows_at_once)
     net.eval()
     with torch.no_grad():
         starts = range(0, len(index), batch)
