@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -172,6 +173,7 @@ def register(
     def verb(*values: Any, **given: Any) -> Any:
         bound = signature.bind(*values, **{**stored, **given})
         bound.apply_defaults()
+        _look_here(bound.arguments.get("net"))
         return function(**bound.arguments)
 
     verb.__doc__ = function.__doc__
@@ -187,6 +189,16 @@ def _value_of(arguments: Sequence[str], option: str) -> str | None:
         if argument.startswith(option + "="):
             return argument.partition("=")[2]
     return None
+
+
+def _look_here(net: str | None) -> None:
+    """Let `module:factory` be found in the folder where the person stands, who typed it, after all that is installed.
+
+    It is not done for what a run's file says: that could name code which lies there.
+    """
+    here = str(Path.cwd())
+    if net and ":" in net and here not in sys.path:
+        sys.path.append(here)
 
 
 def progress_console() -> Console:

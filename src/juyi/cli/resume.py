@@ -19,8 +19,12 @@ def register(app: App, arguments: Sequence[str]) -> None:
     def resume(**given: Any) -> None:
         """Go on with a run that was stopped or killed; it ends as if it had not been, to the bit."""
         folder = RunFolder.open(given["run"])
-        adapt.resume(folder, console=options.progress_console(), methods=adapt.METHODS)
+        adapt.resume(folder, console=options.progress_console(), methods=adapt.METHODS, net=given["net"])
         finish(folder, as_json=given["json"])
 
-    parameters = [options.argument("run", "the folder of the run"), *options.show_options()]
+    parameters = [
+        options.argument("run", "the folder of the run"),
+        options.option("net", str | None, None, "module:factory again, if the run's network is one of your own"),
+        *options.show_options(),
+    ]
     options.register(app, arguments, "resume", resume, parameters)
