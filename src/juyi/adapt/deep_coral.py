@@ -37,7 +37,8 @@ class DeepCORAL(Adapter):
 
         mean CE(h(f(x_s)), y_s) + w ‖cov(z_s) − cov(z_t)‖²_F / (4 d²)
 
-    where z are the scores h(f(x)), as in the paper, or the features.
+    where z are the features f(x), or the scores h(f(x)) as in the paper.  On MNIST → USPS laid on photographs the
+    features with w = 100 were the best of the four settings that were tried.
 
     Source: Sun and Saenko, "Deep CORAL: Correlation Alignment for Deep Domain Adaptation", ECCV workshops 2016,
     equation 6.
@@ -53,13 +54,13 @@ class DeepCORAL(Adapter):
     batch_coupled = "covariances are those of one process's rows, as are batch norm's statistics"
 
     weight: float = hyperparameter(
-        default=1.0,
+        default=100.0,
         help="weight of the distance; it should end about as large as the label loss",
         low=0.0,
         high=1e6,
     )
     layer: str = hyperparameter(
-        default="scores", help="what is aligned: scores or features", choices=("scores", "features"), source="section 3"
+        default="features", help="what is aligned: features, or scores as in the paper", choices=("features", "scores")
     )
 
     def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:

@@ -62,7 +62,8 @@ class DeepJDOT(Adapter):
     share that it has in the target: batches that are too small for that are refused.
 
     Source: Damodaran et al., "DeepJDOT: Deep Joint Distribution Optimal Transport for Unsupervised Domain Adaptation",
-    ECCV 2018, equation 6 and algorithm 1; there the distance is not divided by d, and α = .001, λ = .0001.
+    ECCV 2018, equation 6 and algorithm 1; there the distance is not divided by d, and α = .001, λ = .0001.  The
+    defaults here were the best of four tried on MNIST → USPS laid on photographs.
 
     Example:
         >>> import juyi
