@@ -23,6 +23,7 @@ RESULTS = HERE / "results"
 
 MNIST_M = "juyi adapt mnist@train mnist_m@train --test mnist_m@test"
 PART = "juyi adapt mnist@train[:10000] mnist_m@train[:10000] --test mnist_m@test --epochs 6"
+ADAMATCH = "--method adamatch --epochs"
 TO_MNIST = "juyi adapt usps@train[:1800] mnist@train[:2000] --test mnist@test"
 TO_USPS = "juyi adapt mnist@train[:2000] usps@train[:1800] --test usps@test"
 
@@ -30,6 +31,10 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
     "demo": ("juyi demo", range(5)),
     "mnist_m_dann": (MNIST_M, range(3)),
     "mnist_m_dann_paper": (f"{MNIST_M} --config bench/dann_paper.yaml", range(3)),
+    "mnist_m_adamatch": (f"{MNIST_M} {ADAMATCH} 5", range(3)),
+    "mnist_m_adamatch_without": (f"{MNIST_M} {ADAMATCH} 5 --exclude-operations invert,solarize", range(3)),
+    "usps_mnist_adamatch": (f"juyi adapt usps@train mnist@train --test mnist@test {ADAMATCH} 3", range(3)),
+    "mnist_usps_adamatch": (f"juyi adapt mnist@train usps@train --test usps@test {ADAMATCH} 3", range(3)),
     "usps_mnist_adda": (f"{TO_MNIST} --config bench/adda_paper.yaml", range(5)),
     "mnist_usps_adda": (f"{TO_USPS} --config bench/adda_paper.yaml", range(5)),
     "mnist_usps_adda_batch_norm": (f"{TO_USPS} --config bench/adda_batch_norm.yaml", range(5)),
@@ -70,6 +75,11 @@ def run_one(command: str, seed: int, place: Path) -> None:
             text = (out / "run.json").read_text().replace(folder, "FOLDER")
         record = json.loads(text)
         record["command"] = f"{command} --seed {seed}"
+    keep(record, place, began)
+
+
+def keep(record: dict, place: Path, began: float) -> None:
+    """Write a record, with how long it took and how busy the machine was, beside its place, then rename it."""
     record["wall_seconds"] = round(time.time() - began, 1)
     record["load_average"] = round(os.getloadavg()[2], 2)
     place.parent.mkdir(parents=True, exist_ok=True)
