@@ -10,12 +10,13 @@ from typing import Any
 from juyi.adapt.base import Adapter
 from juyi.adapt.request import Request
 from juyi.adapt.run import resume, run
+from juyi.adapt.unknown import predict_unknown
 from juyi.training.hyperparameters import find_methods
 
 METHODS: dict[str, type[Adapter]] = find_methods(__name__, __path__, Adapter)  # type: ignore[type-abstract]
 """Every method by its name on the command line."""
 
-__all__ = ["METHODS", "Adapter", "Request", "resume", "run", *(m.__name__ for m in METHODS.values())]
+__all__ = ["METHODS", "Adapter", "Request", "predict_unknown", "resume", "run", *(m.__name__ for m in METHODS.values())]
 
 
 def __getattr__(name: str) -> Any:

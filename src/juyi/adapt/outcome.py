@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from juyi.adapt.base import Adapter
+from juyi.adapt.unknown import rejection_results, threshold_of
 from juyi.data.domain import Domain
 from juyi.data.splits import subset_rows
 from juyi.measure import (
@@ -16,6 +17,8 @@ from juyi.measure import (
     collapse_warnings,
     least_sure_figure,
     maps_figure,
+    mean_prediction,
+    shares_warning,
     verdict_from_test,
     verdict_without_labels,
     wilson_interval,
@@ -23,7 +26,10 @@ from juyi.measure import (
 from juyi.nets import SOURCE, TARGET
 from juyi.runs import RunFolder
 from juyi.runs.files import write_json, write_text
+from juyi.runs.scores import write_scores
+from juyi.training import softmax
 from juyi.training.machine import now
+from juyi.training.watchers import Records
 
 FLOOR = "source_only"
 _MAP_ROWS = 600
@@ -43,6 +49,7 @@ class Outcome:
         self.served = list(models)[-1]
         self.classes: list[str] = record["classes"]
         self.results: list[dict[str, Any]] = []
+        self.final: dict[str, dict[str, np.ndarray]] = {name: {} for name in models}
 
     def write(self, validation: Domain | None, target: Domain | None, test: Domain | None) -> None:
         """Write everything; the test set is opened here, once, after all else is settled."""
@@ -51,11 +58,17 @@ class Outcome:
             self._score(validation, "source_validation", SOURCE)
         if target is not None:
             self._look_at(validation, target)
+        for name, scores in self.final.items():
+            write_scores(self.folder, name, scores)
         if test is not None:
             self._open(test)
 
     def _look_at(self, validation: Domain | None, target: Domain) -> None:
-        probabilities = {name: model.predict_proba(target) for name, model in self.models.items()}
+        scores = {name: model.scores(target) for name, model in self.models.items()}
+        some = np.linspace(0, target.size - 1, min(Records.limit, target.size)).astype(np.int64)
+        for name, found in self.final.items():
+            found |= {"target": scores[name][some], "target_row": some}
+        probabilities = {name: softmax(z) for name, z in scores.items()}
         predictions = {name: p.argmax(1) for name, p in probabilities.items()}
         self._write_predictions(target, probabilities)
         even = np.full(len(self.classes), 1 / len(self.classes))  # what a source-free method takes for granted
@@ -63,9 +76,8 @@ class Outcome:
         shares = counts / max(1, counts.sum())
         self.record["warnings"] = collapse_warnings(predictions[self.served], shares, self.classes, self.served)
         if validation is not None:
-            write_json(
-                self.folder.figures / "class_balance.json", class_balance_figure(self.classes, shares, predictions)
-            )
+            figure = class_balance_figure(self.classes, shares, predictions)
+            write_json(self.folder.figures / "class_balance.json", figure | self._class_shares(shares, scores))
         if target.is_images:
             names = [target.row_name(row) for row in range(target.size)]
             floor = probabilities.get(FLOOR, probabilities[self.served])
@@ -78,6 +90,25 @@ class Outcome:
                 predictions[self.served], predictions[FLOOR], self.served, FLOOR,
                 rows="images" if target.is_images else "rows", warnings=self.record["warnings"],
             )  # fmt: skip
+
+    def _class_shares(self, shares: np.ndarray, scores: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Record the target's class shares as they were estimated; warn if they are other than they were taken for.
+
+        Returns what the figure of the class balance shows of them: nothing, unless the source was redrawn.
+        """
+        served = self.models[self.served]
+        drawn = served.class_shares_
+        estimated = mean_prediction(scores[self.served]) if drawn is None else drawn
+        self.record["class_shares"] = {
+            "used": served.class_shares,
+            "source": [round(float(share), 5) for share in shares],
+            "estimated": [round(float(share), 5) for share in estimated],
+        }
+        if served.class_shares == "source":
+            mend = f"{self.served} cannot reckon with that, another method can with --class-shares estimated"
+            mend = mend if served.unweighable else "try --class-shares estimated"
+            self.record["warnings"] += shares_warning(shares, estimated, self.classes, mend)
+        return {} if drawn is None else {"estimated": self.record["class_shares"]["estimated"]}
 
     def _write_maps(self, validation: Domain, target: Domain, predictions: dict[str, np.ndarray]) -> None:
         seed = self.record["seed"]
@@ -105,25 +136,26 @@ class Outcome:
             )  # fmt: skip
 
     def _score(self, data: Domain, role: str, domain: str) -> dict[str, np.ndarray]:
-        """Add the accuracy of every model on labelled rows to the results; return which rows were right."""
+        """Add the results of every model on labelled rows; return which rows of known classes were right.
+
+        The accuracy is that on rows of known classes.  A test may hold strangers as well, and then has one more class.
+        """
         correct = {}
-        known = data.select(data.labelled)
+        labelled = data.select(data.labelled)
+        known = labelled.y < len(self.classes)
         for name, model in self.models.items():
-            correct[name] = model.scores(known, domain=domain).argmax(1) == known.y
-            right, n = int(correct[name].sum()), known.size
+            scores = model.scores(labelled, domain=domain)
+            correct[name] = (scores.argmax(1) == labelled.y)[known]
+            right, n = int(correct[name].sum()), int(known.sum())
             low, high = wilson_interval(right, n)
-            self.results.append(
-                {
-                    "name": "accuracy",
-                    "model": name,
-                    "value": right / n,
-                    "low": low,
-                    "high": high,
-                    "n": n,
-                    "on": {"data": data.name, "role": role},
-                    "saw_target_labels": self.record["target_labels"]["given"] > 0,
-                }
-            )
+            found = {"accuracy": {"value": right / n, "low": low, "high": high, "n": n}}
+            if role == "source_validation":
+                self.final[name] |= {"source": scores, "source_label": labelled.y}
+            elif self.record["request"].get("unknown") and "source" in self.final[name]:
+                found |= rejection_results(scores, labelled.y, len(self.classes), threshold_of(self.folder, name))
+            on, saw = {"data": data.name, "role": role}, self.record["target_labels"]["given"] > 0
+            for what, result in found.items():
+                self.results.append({"name": what, "model": name, **result, "on": on, "saw_target_labels": saw})
         return correct
 
     def _write_predictions(self, target: Domain, probabilities: dict[str, np.ndarray]) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from juyi.adapt.base import Adapter
 from juyi.data import align, hold_out, load, withhold_labels
+from juyi.data.classes import adopt_classes
 from juyi.data.domain import Domain
-from juyi.data.doors import adopt_classes, follow, rows_in_common
+from juyi.data.doors import follow, rows_in_common
+from juyi.data.strangers import follow_with_strangers, unlabel_strangers
 from juyi.data.tables import LabelColumnMissingError
 from juyi.errors import DataError, RunFolderError, SettingError
 from juyi.runs import RunFolder
@@ -29,6 +31,7 @@ class Request:
         size: bring all images to this many pixels square; None for the largest that is there.
         intersect_classes: go on with the classes that the domains share.
         skip_bad: leave out images that cannot be read.
+        unknown: target and test may hold rows of classes that the source lacks.
         command: the command line, to be printed in the report.
     """
 
@@ -40,6 +43,7 @@ class Request:
     size: int | None = None
     intersect_classes: bool = False
     skip_bad: bool = False
+    unknown: bool = False
     command: str = ""
 
 
@@ -72,6 +76,8 @@ def prepare(request: Request, method: Adapter) -> Given:
     options: dict[str, Any] = {
         "label": request.label, "skip_bad": request.skip_bad, "seed": method.random_state, "size": request.size
     }  # fmt: skip
+    if request.unknown and request.intersect_classes:
+        raise SettingError("--unknown keeps rows of other classes, --intersect-classes leaves them out; give one")
     if (Path(request.source) / "run.json").is_file():
         return _prepare_from_run(request, method, options)
     source = load(request.source, **options)
@@ -79,11 +85,16 @@ def prepare(request: Request, method: Adapter) -> Given:
     test = _load_test(request.test, source, options) if request.test else None
     if target is not None:
         target = _give_labels(target, request.target_labels, source, method.random_state)
+        if request.unknown:
+            target = unlabel_strangers(target, source)
     others = [] if target is None else [target]
     source, *others = align(source, *others, size=request.size, intersect_classes=request.intersect_classes)
     target = others[0] if others else None
     if test is not None:  # after all else is settled: a test changes nothing of what is learnt from
-        test = follow(test, source, intersect_classes=request.intersect_classes)
+        if request.unknown:
+            test = follow_with_strangers(test, source)
+        else:
+            test = follow(test, source, intersect_classes=request.intersect_classes)
     method.check_data(source, target)
     if test is not None:
         test = _check_test(test, source, target)
@@ -103,6 +114,10 @@ def _prepare_from_run(request: Request, method: Adapter, options: dict[str, Any]
         setattr(method, layer, kind)
     if request.target is None:
         raise SettingError(f"{folder.path}: is a run, which leaves nothing to learn from; name a target")
+    if request.unknown:
+        raise SettingError(
+            "--unknown: needs held-out source rows, and a run in the source's place has none; leave it out"
+        )
     if request.size is not None:
         raise SettingError(f"--size {request.size}: the model of {folder.path} has its size already; drop the option")
     target = withhold(start.adopt(load_target(request.target, options)), request.target_labels, method.random_state)

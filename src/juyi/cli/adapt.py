@@ -15,7 +15,7 @@ from juyi.runs import RunFolder
 from juyi.training import join_processes
 
 DEFAULT = "dann"
-REQUEST = ("source", "target", "test", "target_labels", "label", "size", "intersect_classes", "skip_bad")
+REQUEST = ("source", "target", "test", "target_labels", "label", "size", "intersect_classes", "skip_bad", "unknown")
 
 
 def register(app: App, arguments: Sequence[str]) -> None:
@@ -40,6 +40,7 @@ def register(app: App, arguments: Sequence[str]) -> None:
         options.option("method", str, DEFAULT, f"how to adapt: {', '.join(adapt.METHODS)}"),
         options.option("test", str | None, None, "labelled data of the target, scored once, at the end"),
         options.option("target_labels", str, "0", "target labels to use: 0, N a class, all, or a CSV (name,label)"),
+        options.option("unknown", bool, False, "target and test may hold rows of classes that the source lacks"),
         options.option("intersect_classes", bool, False, "go on with the classes that both domains have"),
         *options.data_options(),
         *options.run_options(),

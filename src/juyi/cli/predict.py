@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from cyclopts import App
 
+from juyi.adapt.unknown import threshold_of
 from juyi.cli import options
-from juyi.data import conform, load
+from juyi.data import UNKNOWN, conform, load
 from juyi.errors import ForeignFileError, RunFolderError, SettingError, nearest
+from juyi.measure import certainty
 from juyi.runs import RunFolder
 from juyi.runs.files import write_text
-from juyi.training import read_run
+from juyi.training import read_run, softmax
 
 
 def register(app: App, arguments: Sequence[str]) -> None:
@@ -26,29 +28,38 @@ def register(app: App, arguments: Sequence[str]) -> None:
     def predict(**given: Any) -> None:
         """Predict the class of every row of DATA with the model that serves in RUN.
 
-        Prints a table (name, prediction, confidence), or writes it with --out.
+        Prints a table (name, prediction, confidence), or writes it with --out.  With --unknown, rows of which the
+        model is not certain enough are answered "unknown"; the confidence is that of the class they would have had.
         """
         if given["out"] and given["out"].is_dir():
             raise SettingError(f"--out {given['out']}: is a folder; name a file, such as {given['out'] / 'new.csv'}")
+        rate = given["wrong_rejections"]
+        if not 0 < rate < 1:
+            raise SettingError(f"--wrong-rejections {rate:g}: is a share between 0 and 1; 0.05 is usual")
         folder = RunFolder.open(given["run"])
-        served = read_run(folder, _model(folder, given["model"]), given["net"])
+        model = _model(folder, given["model"])
+        served = read_run(folder, model, given["net"])
+        threshold = -np.inf
+        if given["unknown"]:
+            threshold = threshold_of(folder, model or str(folder.read()["serves"]), rate)
         data = load(given["data"], label=given["label"], size=given["size"], skip_bad=given["skip_bad"])
         data = conform(data, served.shape)
         for note in data.notes:
             print(f"note: {data.name}: {note}", file=sys.stderr)
-        probabilities = served.predict_proba(data)
-        if not np.isfinite(probabilities).all():
+        scores = served.scores(data)
+        if not np.isfinite(scores).all():
             raise ForeignFileError(
                 f"{folder.models}: the model's weights give scores that are no numbers, so they are damaged; "
                 "train it again, or restore them"
             )
+        rejected = certainty(scores) < threshold
         rows = [
             {
                 "name": data.row_name(row),
-                "prediction": str(served.classes[p.argmax()]),
+                "prediction": UNKNOWN if rejected[row] else str(served.classes[p.argmax()]),
                 "confidence": round(float(p.max()), 4),
             }
-            for row, p in enumerate(probabilities)
+            for row, p in enumerate(softmax(scores))
         ]
         text = io.StringIO()
         table = csv.DictWriter(text, ["name", "prediction", "confidence"], lineterminator="\n")
@@ -67,6 +78,10 @@ def register(app: App, arguments: Sequence[str]) -> None:
         options.argument("data", "a folder, a file, or NAME@SPLIT"),
         options.option("model", str | None, None, "another model of the run, such as source_only"),
         options.option("net", str | None, None, "module:factory, if the run's network is one of your own"),
+        options.option("unknown", bool, False, 'answer "unknown" where the model is not certain of any class'),
+        options.option(
+            "wrong_rejections", float, 0.05, "share of the source's held-out rows that --unknown may reject wrongly"
+        ),
         options.option("out", Path | None, None, "write a CSV file instead of printing"),
         *options.data_options(),
         *options.show_options("print the predictions as JSON"),

@@ -13,8 +13,10 @@ from juyi.data.recipes import blend_with_photographs, make
 from juyi.data.shapes import conform
 from juyi.data.sheets import contact_sheet
 from juyi.data.splits import check_trainable, hold_out, subset, withhold_labels
+from juyi.data.strangers import UNKNOWN
 
 __all__ = [
+    "UNKNOWN",
     "Domain",
     "KnownData",
     "align",

@@ -6,16 +6,16 @@ A silent mismatch here is the commonest failure of the field, so each is either 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from juyi.data import cache
+from juyi.data.classes import adopt_classes, classes_differ, for_regression, recoded, same_classes
 from juyi.data.domain import Domain
 from juyi.data.shapes import conform, resize, to_rgb
-from juyi.errors import ClassesDifferError, DataError, SettingError
+from juyi.errors import DataError, SettingError
 
 _SAMPLE = 2000
 
@@ -27,7 +27,7 @@ def align(
 
     Grey becomes RGB if another has colour; sizes become the largest height and width, or `size`.  Classes are
     matched by name, and codes follow the source's order; names that are whole numbers match as numbers.  A
-    domain without classes and labels takes the source's classes.
+    domain without classes and labels takes the source's classes, and so does one that lacks some of them.
 
     Args:
         source: the domain that gives the order of the classes.
@@ -41,7 +41,7 @@ def align(
     Raises:
         DataError: images stand against features, the number of features differs, one is for regression and the
             other has classes, or the pixels of one are surely scaled wrongly.
-        ClassesDifferError: the classes differ.
+        ClassesDifferError: one has classes that the source lacks.
         SettingError: `size` is not positive, or given for features.
 
     Example:
@@ -61,7 +61,7 @@ def align(
         if size is not None:
             raise SettingError(f"size is {size}, but {source.name} holds features; drop the size")
         domains = [source, *(_compare_features(source, other) for other in others)]
-    return tuple(_same_classes(domains, intersect_classes))
+    return tuple(same_classes(domains, intersect_classes))
 
 
 def follow(domain: Domain, settled: Domain, *, intersect_classes: bool = False) -> Domain:
@@ -90,13 +90,13 @@ def follow(domain: Domain, settled: Domain, *, intersect_classes: bool = False) 
     else:
         domain = _compare_features(settled, domain)
     if domain.classes is None and domain.labelled.any():
-        _for_regression(settled, domain)
+        for_regression(settled, domain)
     adopted = adopt_classes(domain, settled)
     if adopted.classes == settled.classes or settled.classes is None:
         return adopted
     if not intersect_classes:
-        raise _classes_differ(settled, domain)
-    return _recoded(domain, settled.classes)
+        raise classes_differ(settled, domain)
+    return recoded(domain, settled.classes)
 
 
 def _check_kinds(domains: Sequence[Domain]) -> None:
@@ -172,111 +172,6 @@ def _same_images(domains: list[Domain], size: int | None) -> list[Domain]:
     height = size if size is not None else max(domain.x.shape[2] for domain in domains)
     width = size if size is not None else max(domain.x.shape[3] for domain in domains)
     return [resize(domain, (height, width)) for domain in domains]
-
-
-def _same_classes(domains: list[Domain], intersect: bool) -> list[Domain]:
-    regression = [domain for domain in domains if domain.classes is None and domain.labelled.any()]
-    if regression:
-        return [_for_regression(domain, regression[0]) for domain in domains]
-    named = [domain for domain in domains if domain.classes is not None]
-    if not named:
-        return domains
-    reference = named[0]
-    assert reference.classes is not None
-    common = set(_keys(reference.classes))
-    for domain in named[1:]:
-        keys = set(_keys(domain.classes or ()))
-        if keys != set(_keys(reference.classes)) and not intersect:
-            raise _classes_differ(reference, domain)
-        common &= keys
-    if not common:
-        raise ClassesDifferError(
-            f"{', '.join(domain.name for domain in named)}: have not a single class in common; name their classes alike"
-        )
-    classes = tuple(c for c, key in zip(reference.classes, _keys(reference.classes), strict=True) if key in common)
-    return [_recoded(domain, classes) for domain in domains]
-
-
-def adopt_classes(domain: Domain, source: Domain) -> Domain:
-    """Give a domain the source's classes, if all of its own are among them; else return it as it is.
-
-    For a domain whose labels do not show every class that there is: a table with a few labels, a small test.
-
-    Example:
-        >>> import numpy as np
-        >>> source = Domain(np.zeros((2, 1), np.float32), np.array([0, 1]), classes=("cat", "dog"), name="source")
-        >>> few = Domain(np.zeros((2, 1), np.float32), np.array([0, 0]), np.array([True, False]), classes=("dog",))
-        >>> adopt_classes(few, source).classes, adopt_classes(few, source).y.tolist()
-        (('cat', 'dog'), [1, 0])
-    """
-    known = source.classes or ()
-    regression = domain.classes is None and domain.labelled.any()
-    if not known or regression or not set(_keys(domain.classes or ())) <= set(_keys(known)):
-        return domain
-    return _recoded(domain, known)
-
-
-def _keys(classes: Sequence[str]) -> list[str]:
-    """Give what classes are compared by: whole numbers by value (01 is 1), unless that makes two of them one."""
-    plain = [str(int(c)) if re.fullmatch(r"[+-]?[0-9]{1,18}", c.strip()) else c for c in classes]
-    return plain if len(set(plain)) == len(plain) else list(classes)
-
-
-def _recoded(domain: Domain, classes: tuple[str, ...]) -> Domain:
-    """Give a domain these classes; labelled rows of other classes are left out, unlabelled rows stay."""
-    if domain.classes is None:
-        return replace(domain, y=np.zeros(domain.size, np.int64), classes=classes)
-    if domain.classes == classes:
-        return domain
-    place = {key: code for code, key in enumerate(_keys(classes))}
-    codes = np.array([place.get(key, -1) for key in _keys(domain.classes)], np.int64)
-    y = codes[domain.y]
-    stays = ~domain.labelled | (y >= 0)
-    if not stays.any():
-        raise ClassesDifferError(
-            f"{domain.name}: has no row of the common classes ({_listed(classes)}); give other data"
-        )
-    changed = replace(
-        domain, y=np.where(domain.labelled & stays, y, 0), labelled=domain.labelled & stays, classes=classes
-    )
-    if len(classes) < len(domain.classes):
-        gone = [c for c, code in zip(domain.classes, codes, strict=True) if code < 0]
-        note = f"{int((~stays).sum()):,} labelled rows left out, of classes that not all have: {_listed(gone)}"
-        changed = replace(changed, notes=(*domain.notes, note))
-    return changed if stays.all() else changed.select(stays)
-
-
-def _for_regression(domain: Domain, regression: Domain) -> Domain:
-    if domain.labelled.any() and domain.classes is not None:
-        raise DataError(
-            f"{regression.name} has numbers as labels and {domain.name} has classes; give two with labels of one kind"
-        )
-    if domain.labelled.any():
-        return domain
-    return replace(domain, y=np.zeros(domain.size, np.float32), classes=None)
-
-
-def _classes_differ(reference: Domain, other: Domain) -> ClassesDifferError:
-    wanted, found = reference.classes or (), other.classes or ()
-    wanted_keys, found_keys = _keys(wanted), _keys(found)
-    missing = [c for c, key in zip(wanted, wanted_keys, strict=True) if key not in found_keys]
-    extra = [c for c, key in zip(found, found_keys, strict=True) if key not in wanted_keys]
-    parts = [f"it lacks {_listed(missing)}"] if missing else []
-    parts += [f"it has {_listed(extra)} besides"] if extra else []
-    alike = {c.strip().casefold(): c for c in missing}
-    pairs = [f"{alike[c.strip().casefold()]!r} and {c!r}" for c in extra if c.strip().casefold() in alike]
-    if pairs:
-        parts.append(f"{pairs[0]} differ only in case or spaces")
-    mend = "name the classes alike"
-    if len(missing) < len(wanted):
-        mend += ", or keep only the common ones with --intersect-classes"
-    return ClassesDifferError(
-        f"{other.name}: its classes differ from those of {reference.name}: {'; '.join(parts)}; {mend}"
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
 
 
 def rows_in_common(domain: Domain, other: Domain) -> int:

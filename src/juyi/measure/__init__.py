@@ -2,13 +2,15 @@
 
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
-from juyi.measure.label_shift import bbse, fit_temperature, mean_prediction, mlls, total_variation
+from juyi.measure.label_shift import bbse, fit_temperature, mean_prediction, mlls, shares_warning, total_variation
 from juyi.measure.maps import joint_map
+from juyi.measure.rejection import certainty, rejection_threshold
 from juyi.measure.verdict import collapse_warnings, verdict_from_test, verdict_without_labels
 
 __all__ = [
     "PairedDifference",
     "bbse",
+    "certainty",
     "class_balance_figure",
     "collapse_warnings",
     "fit_temperature",
@@ -18,6 +20,8 @@ __all__ = [
     "mean_prediction",
     "mlls",
     "paired_difference",
+    "rejection_threshold",
+    "shares_warning",
     "total_variation",
     "verdict_from_test",
     "verdict_without_labels",

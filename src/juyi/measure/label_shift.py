@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.optimize import minimize_scalar, nnls
 from scipy.special import log_softmax, softmax
 
 from juyi.errors import DataError
+from juyi.measure.verdict import percent
+
+OTHER_SHARES = 0.2
+"""Shares whose total variation is larger than this are called other shares."""
 
 
 def bbse(prediction_source: np.ndarray, label_source: np.ndarray, prediction_target: np.ndarray, n: int) -> np.ndarray:
@@ -53,9 +59,7 @@ def bbse(prediction_source: np.ndarray, label_source: np.ndarray, prediction_tar
     return _normalised(weights * confusions.sum(0))
 
 
-def mlls(
-    probabilities: np.ndarray, shares: np.ndarray, iterations: int = 1_000, tolerance: float = 1e-6
-) -> np.ndarray:
+def mlls(probabilities: np.ndarray, shares: np.ndarray, iterations: int = 1_000, tolerance: float = 1e-6) -> np.ndarray:
     """Estimate the target's class shares by maximum likelihood, with expectation and maximisation.
 
     From q = π, what the model was trained under, until no share moves by more than `tolerance`:
@@ -176,6 +180,33 @@ def total_variation(p: np.ndarray, q: np.ndarray) -> float:
         0.4
     """
     return float(np.abs(np.asarray(p, np.float64) - np.asarray(q, np.float64)).sum() / 2)
+
+
+def shares_warning(source: np.ndarray, estimated: np.ndarray, classes: Sequence[str], mend: str) -> list[str]:
+    """Warn where the target's estimated class shares are far from the source's.
+
+    Args:
+        source: float, C: the source's shares.
+        estimated: float, C: the target's.
+        classes: C names.
+        mend: what to do then.
+
+    Returns:
+        One sentence, or none where the total variation is at most 0.2.
+
+    Example:
+        >>> warning, = shares_warning(np.array([0.5, 0.5]), np.array([0.9, 0.1]), ["cat", "dog"], "mend it")
+        >>> warning[:101]
+        'The target seems to have other shares of the classes than the source (cat 90.0 %, not 50.0 %; dog 10.'
+    """
+    if total_variation(source, estimated) <= OTHER_SHARES:
+        return []
+    most = np.argsort(-np.abs(estimated - source), kind="stable")[:3]
+    named = "; ".join(f"{classes[k]} {percent(estimated[k])}, not {percent(source[k])}" for k in most)
+    return [
+        f"The target seems to have other shares of the classes than the source ({named}), or the model is wrong about "
+        f"many rows: {mend}."
+    ]
 
 
 def _normalised(shares: np.ndarray) -> np.ndarray:

@@ -92,6 +92,8 @@ def class_balance(figure: dict[str, Any]) -> Figure:
     series = [("source, by its labels", figure.get("source") or [], "@neutral")]
     for position, (model, shares) in enumerate((figure.get("predicted") or {}).items()):
         series.append((f"target, by {escape(model)}", shares, model_colour(model, position)))
+    if figure.get("estimated"):
+        series.append(("source as it was drawn: the estimate", figure["estimated"], "@source"))
     codes = list(range(len(classes)))
     data = [
         {

@@ -189,6 +189,7 @@ def balance(figure: dict[str, Any], drawn: dict[str, Variants]) -> str:
         return ""
     place = chart("balance", "Shares of the classes", {"only": charts.class_balance(figure)}, drawn, "wide")
     columns = {"source": figure.get("source") or [], **(figure.get("predicted") or {})}
+    columns |= {"estimate": figure["estimated"]} if figure.get("estimated") else {}
     rows = [
         (name, ", ".join(f"{label(c)} {shares[i]:.1%}" for c, shares in columns.items() if i < len(shares)))
         for i, name in enumerate(figure["classes"])

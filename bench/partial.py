@@ -1,0 +1,83 @@
+"""Run the benchmarks of targets with other classes: digits 5-9 absent from the target, or 7-9 unknown to the source.
+
+    JUYI_DATA=... python bench/partial.py                 every run that is missing
+    JUYI_DATA=... python bench/partial.py partial_dann    those of one experiment
+    python bench/partial.py --list
+
+One JSON a run, as `bench/run.py` writes them; what is there is not run again.  The parts of the sets are drawn by the
+seed and written as .npz files into a folder that is thrown away: FOLDER in the commands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+
+PARTIAL = "juyi adapt mnist@train[:10000] FOLDER/target.npz --test FOLDER/test.npz --epochs 6"
+OPEN = "juyi adapt FOLDER/source.npz mnist_m@train[:10000] --test mnist_m@test --epochs 6 --unknown"
+
+EXPERIMENTS: dict[str, tuple[str, range]] = {
+    f"partial_{method}{'_estimated' if shares else ''}": (f"{PARTIAL} --method {method}{shares}", range(3))
+    for method in ("dann", "mcc", "adamatch")
+    for shares in ("", " --class-shares estimated")
+} | {f"open_{method}": (f"{OPEN} --method {method}", range(3)) for method in ("dann", "mcc", "adamatch")}
+"""Name: the command (a seed is added), and the seeds."""
+
+
+def main(wanted: list[str]) -> None:
+    for seed in range(3):
+        for name, (command, seeds) in EXPERIMENTS.items():
+            place = RESULTS / name / f"seed-{seed}.json"
+            if seed not in seeds or (wanted and name not in wanted) or place.exists():
+                continue
+            print(f"{name}, seed {seed}", flush=True)
+            with tempfile.TemporaryDirectory() as folder:
+                make_data(Path(folder), seed)
+                run_one(command, seed, place, folder)
+
+
+def run_one(command: str, seed: int, place: Path, folder: str) -> None:
+    """Run one command, and keep its record."""
+    began, out = time.time(), Path(folder) / "run"
+    words = [*shlex.split(command.replace("FOLDER", folder)), "--seed", str(seed), "--out", str(out)]
+    subprocess.run([sys.executable, "-m", *words], check=True, cwd=HERE.parent)
+    record = json.loads((out / "run.json").read_text().replace(folder, "FOLDER"))
+    record["command"] = f"{command} --seed {seed}"
+    record["wall_seconds"] = round(time.time() - began, 1)
+    record["load_average"] = round(os.getloadavg()[2], 2)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.with_suffix(".tmp").write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    place.with_suffix(".tmp").rename(place)
+
+
+def make_data(folder: Path, seed: int) -> None:
+    """Write target.npz and test.npz (MNIST-M, digits 0-4) and source.npz (MNIST, digits 0-6)."""
+    import juyi
+
+    for name, data, highest in (
+        ("target", "mnist_m@train[:10000]", 4),
+        ("test", "mnist_m@test", 4),
+        ("source", "mnist@train[:10000]", 6),
+    ):
+        domain = juyi.load(data, seed=seed)
+        there = domain.y <= highest
+        np.savez(folder / f"{name}.npz", x=domain.x[there], y=domain.y[there])
+
+
+if __name__ == "__main__":
+    if "--list" in sys.argv:
+        for name, (command, seeds) in EXPERIMENTS.items():
+            print(f"{name:<28} {len(seeds)} seeds  {command}")
+    else:
+        main(sys.argv[1:])
