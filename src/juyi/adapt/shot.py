@@ -125,7 +125,7 @@ class SHOT(Adapter):
         def guess() -> None:
             if int(steps) % every == 0:
                 found = compute(net, target, np.arange(target.size), both)
-                label = pseudo_labels(*found.split([net.width, net.outputs], 1))
+                label = pseudo_labels(found[:, : net.width], found[:, net.width :])
                 guessed.y.copy_(torch.where(target.labelled, target.y, label.to(target.y)))
             steps.add_(1)
 
