@@ -202,6 +202,8 @@ def write(record: dict) -> None:
     import torch
 
     record["command"] = "python bench/peers/speed.py"
+    commit = ["git", "-C", str(Path(juyi.__file__).parent), "rev-parse", "--short", "HEAD"]
+    record["juyi_commit"] = subprocess.run(commit, capture_output=True, text=True).stdout.strip()
     record["results"] = summarise(record["rounds"])
     record["machine"] = {key: value for key, value in describe_machine(torch.device("cpu")).items() if key != "threads"}
     PLACE.parent.mkdir(exist_ok=True)
@@ -211,14 +213,15 @@ def write(record: dict) -> None:
 
 def show(record: dict) -> None:
     """Print the results as a table."""
-    print("| row | threads | epochs | rounds | ms a step | Juyi | auto | ratio | processor | auto's ratio |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| row | threads | epochs | rounds | ms a step | Juyi | auto | ratio | by processor | auto | by processor |")
+    print("|" + " --- |" * 11)
     for r in summarise(record["rounds"]):
         plain, auto = r["juyi float32"], r["juyi auto"]
         cells = [r["row"], r["threads"], r["epochs"], r["rounds"], r["peer"]["milliseconds_a_step"]]
         cells += [plain["milliseconds_a_step"], auto["milliseconds_a_step"]]
-        for ratio in (plain["ratio_of_seconds"], plain["ratio_of_processor_seconds"], auto["ratio_of_seconds"]):
-            cells.append(f"{ratio['median']:.2f} ({ratio['least']:.2f} to {ratio['most']:.2f})")
+        for side in (plain, auto):
+            for ratio in (side["ratio_of_seconds"], side["ratio_of_processor_seconds"]):
+                cells.append(f"{ratio['median']:.2f} ({ratio['least']:.2f} to {ratio['most']:.2f})")
         print("| " + " | ".join(map(str, cells)) + " |")
 
 

@@ -9,8 +9,9 @@ from juyi.adapt import DANN
 
 request = common.asked()
 counter = common.Counter(request.get("count", False))
-source = juyi.load("mnist@train[:10000]")
-target = juyi.withhold_labels(juyi.load("mnist_m@train[:10000]"))
+rows = request.get("rows", 10_000)
+source = juyi.load(f"mnist@train[:{rows}]")
+target = juyi.withhold_labels(juyi.load(f"mnist_m@train[:{rows}]"))
 
 clock = common.Clock()
 method = DANN(
