@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from juyi.adapt.base import Adapter
 from juyi.adapt.source_only import supervised
+from juyi.data import Domain
+from juyi.errors import DataError
 from juyi.nets import TARGET, Network
 from juyi.training import Rows, StageGenerator, Step, estimate_statistics
 
@@ -32,6 +34,15 @@ class AdaBN(Adapter):
     source_free = True
     needs_batch_norm = True
     unweighable = "the target's statistics are those of its own shares"
+
+    def check_start(self, target: Domain | None) -> None:
+        """Refuse target labels as well, since nothing is trained by them."""
+        super().check_start(target)
+        if target is not None and target.labelled.any():
+            raise DataError(
+                f"{target.name}: AdaBN trains nothing when it starts from a run, so labels of the target would not be "
+                "used; leave out --target-labels, or name the source's data"
+            )
 
     def stages(self, net: Network, source: Rows | None, target: Rows) -> StageGenerator:
         """The source, if there is one; then the target's statistics."""

@@ -153,7 +153,9 @@ class Outcome:
                 self.final[name] |= {"source": scores, "source_label": labelled.y}
             elif self.record["request"].get("unknown") and "source" in self.final[name]:
                 found |= rejection_results(scores, labelled.y, len(self.classes), threshold_of(self.folder, name))
-            on, saw = {"data": data.name, "role": role}, self.record["target_labels"]["given"] > 0
+            on = {"data": data.name, "role": role}
+            untouched = name == FLOOR and "source" not in self.final[name]  # the model of a run, as it was
+            saw = self.record["target_labels"]["given"] > 0 and not untouched
             for what, result in found.items():
                 self.results.append({"name": what, "model": name, **result, "on": on, "saw_target_labels": saw})
         return correct

@@ -118,6 +118,8 @@ def _prepare_from_run(request: Request, method: Adapter, options: dict[str, Any]
         raise SettingError(
             "--unknown: needs held-out source rows, and a run in the source's place has none; leave it out"
         )
+    if request.intersect_classes:
+        raise SettingError("--intersect-classes: the model of a run has its classes already; drop the option")
     if request.size is not None:
         raise SettingError(f"--size {request.size}: the model of {folder.path} has its size already; drop the option")
     target = withhold(start.adopt(load_target(request.target, options)), request.target_labels, method.random_state)

@@ -228,11 +228,11 @@ class _Work:
         """Learn, then look at what was learnt."""
         try:
             models = self._learn_all()
+            if self.processes.is_first:
+                self._finish(models)
         except KeyboardInterrupt as stop:
             # Whoever shows it can say from where the run goes on.
             raise KeyboardInterrupt(str(self.folder.path)) from stop
-        if self.processes.is_first:
-            self._finish(models)
         return self.folder
 
     def _learn_all(self) -> dict[str, Adapter]:

@@ -120,7 +120,7 @@ def invert(x: Tensor, m: Tensor) -> Tensor:
 
 
 def solarize(x: Tensor, m: Tensor) -> Tensor:
-    """Invert the pixels above 255 (1 − |m|): images."""
+    """Invert the pixels at or above 255 (1 − |m|): images."""
     return torch.where(x < 255.0 * (1.0 - m.abs()).view(-1, 1, 1, 1), x, 255.0 - x)
 
 
@@ -133,7 +133,8 @@ def posterize(x: Tensor, m: Tensor) -> Tensor:
 def equalize(x: Tensor, m: Tensor) -> Tensor:
     """Spread each channel's grey levels evenly over 0-255, by its histogram of 256 levels: images.
 
-    A level goes to 255 times the share of pixels below it, of those that are not at the darkest level.
+    A level goes to the middle of its place: 255 times the share of pixels below it and half of those at it, of all
+    that are not at the darkest level, which goes to 0.
     """
     n, c, h, w = x.shape
     levels = x.clamp(0, 255).reshape(n * c, h * w).long()

@@ -62,7 +62,9 @@ class Weak:
 class Strong:
     """Greatly changed: `count` different operations an image, each with a magnitude of its own, and a patch cut out.
 
-    Features instead of images get Gaussian noise of a tenth of their spread, and a tenth of them their mean.
+    The order is that of `OPERATIONS`; what is measured on a picture (its contrast) is measured before any colour of it
+    is changed.  Features instead of images get Gaussian noise of a tenth of their spread, and a tenth of them their
+    mean.
 
     Args:
         without: operations that are never drawn (see `OPERATIONS`).

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from juyi.data import as_domain, conform
-from juyi.data.domain import Domain
 from juyi.data.classes import adopt_classes
+from juyi.data.domain import Domain
 from juyi.data.doors import check_order
 from juyi.errors import ClassesDifferError
 from juyi.nets import TARGET, Network
