@@ -1,4 +1,4 @@
-"""`juyi adapt SOURCE TARGET`: learn from labels there, work here."""
+"""`juyi adapt SOURCE TARGET`: learn from labels there, work here; with `--online`, see `online.py` beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from cyclopts import App
 
 from juyi import adapt
-from juyi.cli import options
+from juyi.cli import online, options
 from juyi.report import summary_lines, write_report
 from juyi.runs import RunFolder
 from juyi.training import join_processes
@@ -20,6 +20,9 @@ REQUEST = ("source", "target", "test", "target_labels", "label", "size", "inters
 
 def register(app: App, arguments: Sequence[str]) -> None:
     """Add the verb, with the settings of the method that the arguments name."""
+    if online.is_wanted(arguments):
+        return online.register(app, arguments, finish)
+    online.check_not_meant(arguments)
     name = DEFAULT
     if arguments and arguments[0] == "adapt":
         name = options.named_method(arguments, adapt.METHODS, DEFAULT)
@@ -36,10 +39,13 @@ def register(app: App, arguments: Sequence[str]) -> None:
 
     parameters = [
         options.argument("source", "labelled data: a folder, a file, or NAME@SPLIT"),
-        options.argument("target", "data of the place where the model has to work"),
+        options.argument("target", "data of the place where the model has to work; or --online STREAM"),
         options.option("method", str, DEFAULT, f"how to adapt: {', '.join(adapt.METHODS)}"),
         options.option("test", str | None, None, "labelled data of the target, scored once, at the end"),
         options.option("target_labels", str, "0", "target labels to use: 0, N a class, all, or a CSV (name,label)"),
+        options.option(
+            "online", str | None, None, "follow a stream: juyi adapt RUN --online STREAM, RUN a finished run"
+        ),
         options.option("unknown", bool, False, "target and test may hold rows of classes that the source lacks"),
         options.option("intersect_classes", bool, False, "go on with the classes that both domains have"),
         *options.data_options(),

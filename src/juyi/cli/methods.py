@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from juyi import adapt
+from juyi.adapt import online
 from juyi.cli import options
 from juyi.errors import SettingError, nearest
 from juyi.training import Method, declared
 
-ROOMS: dict[str, dict[str, type[Method]]] = {"adapt": dict(adapt.METHODS)}
+ROOMS: dict[str, dict[str, type[Method]]] = {"adapt": dict(adapt.METHODS), "adapt.online": dict(online.METHODS)}
 
 
 def register(app: App, arguments: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError
 from cyclopts.exceptions import RepeatArgumentError, UnusedCliTokensError
 
 from juyi import adapt
+from juyi.adapt import online
 from juyi.training import declared
 
 
@@ -24,13 +25,16 @@ def explain(error: CycloptsError, arguments: Sequence[str]) -> str:
         return f"{extra}: is one word too many, or has an option before it that takes none; {help_} shows what fits"
     if isinstance(error, RepeatArgumentError):
         return f"{error.token.keyword}: is given more than once; give it once"
-    if isinstance(error, UnknownOptionError) and (other := _methods_with(error.token.keyword or error.token.value)):
-        option = error.token.keyword or error.token.value
-        if error.command_chain and error.command_chain[0] == "adapt":
-            return f"{option}: is a setting of {' and '.join(other)}; name the method with --method"
+    unknown = (error.token.keyword or error.token.value) if isinstance(error, UnknownOptionError) else ""
+    in_adapt = bool(error.command_chain) and error.command_chain[0] == "adapt"  # type: ignore[index]
+    if unknown and in_adapt and (other := _methods_with(unknown, arguments)):
+        return f"{unknown}: is a setting of {' and '.join(other)}; name the method with --method"
     return " ".join(str(error).split()).removesuffix(".")
 
 
-def _methods_with(option: str) -> list[str]:
+def _methods_with(option: str, arguments: Sequence[str]) -> list[str]:
+    methods = (
+        online.METHODS if "online" in {a.partition("=")[0].removeprefix("--") for a in arguments} else adapt.METHODS
+    )
     name = option.partition("=")[0].removeprefix("--").replace("-", "_")
-    return [method for method, kind in adapt.METHODS.items() if name in declared(kind)]
+    return [method for method, kind in methods.items() if name in declared(kind)]

@@ -153,8 +153,8 @@ def named_method(arguments: Sequence[str], methods: Mapping[str, type[Method]], 
     Raises:
         SettingError: there is no such method; the nearest is named.
     """
-    name, where = _value_of(arguments, "--method"), "--method"
-    if name is None and (path := _value_of(arguments, "--config")):
+    name, where = value_of(arguments, "--method"), "--method"
+    if name is None and (path := value_of(arguments, "--config")):
         name, where = read_config(Path(path)).get("method"), f"--config {path}: method"
     name = default if name is None else str(name)
     if name not in methods:
@@ -167,7 +167,7 @@ def register(
 ) -> None:
     """Add a verb whose options are `parameters`; a `--config` file is read under the same names."""
     signature = inspect.Signature(parameters)
-    path = _value_of(arguments, "--config") if arguments and arguments[0] == name else None
+    path = value_of(arguments, "--config") if arguments and arguments[0] == name else None
     stored = settings_from(Path(path), parameters) if path and "config" in signature.parameters else {}
 
     def verb(*values: Any, **given: Any) -> Any:
@@ -182,7 +182,8 @@ def register(
     app.command(verb, name=name)
 
 
-def _value_of(arguments: Sequence[str], option: str) -> str | None:
+def value_of(arguments: Sequence[str], option: str) -> str | None:
+    """Find what follows an option, before the command line is taken apart; None if it is not there."""
     for number, argument in enumerate(arguments):
         if argument == option and number + 1 < len(arguments):
             return arguments[number + 1]

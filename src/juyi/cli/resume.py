@@ -8,6 +8,7 @@ from typing import Any
 from cyclopts import App
 
 from juyi import adapt
+from juyi.adapt import online
 from juyi.cli import options
 from juyi.cli.adapt import finish
 from juyi.runs import RunFolder
@@ -19,7 +20,11 @@ def register(app: App, arguments: Sequence[str]) -> None:
     def resume(**given: Any) -> None:
         """Go on with a run that was stopped or killed; it ends as if it had not been, to the bit."""
         folder = RunFolder.open(given["run"])
-        adapt.resume(folder, console=options.progress_console(), methods=adapt.METHODS, net=given["net"])
+        console = options.progress_console()
+        if "online" in folder.read():
+            online.resume(folder, console=console, methods=online.METHODS, net=given["net"])
+        else:
+            adapt.resume(folder, console=console, methods=adapt.METHODS, net=given["net"])
         finish(folder, as_json=given["json"])
 
     parameters = [

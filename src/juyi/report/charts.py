@@ -89,7 +89,7 @@ def class_balance(figure: dict[str, Any]) -> Figure:
     """Draw how often each class occurs in the source, and how often each model predicts it on the target."""
     names = [str(name) for name in figure.get("classes") or []]
     classes, ticks = [escape(name) for name in names], [escape(shorten(name)) for name in names]
-    series = [("source, by its labels", figure.get("source") or [], "@neutral")]
+    series = [(escape(figure.get("source_name") or "source, by its labels"), figure.get("source") or [], "@neutral")]
     for position, (model, shares) in enumerate((figure.get("predicted") or {}).items()):
         series.append((f"target, by {escape(model)}", shares, model_colour(model, position)))
     if figure.get("estimated"):

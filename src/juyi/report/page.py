@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 from juyi.errors import ForeignFileError
 from juyi.report import charts, sections
 from juyi.report.markup import definitions, escape, label, script_json, section
+from juyi.report.stream import stream
 from juyi.report.summary import FLOOR
 from juyi.runs.files import read_json, write_text
 from juyi.runs.folder import RunFolder
@@ -61,7 +62,7 @@ def write_report(run: RunFolder) -> Path:
         >>> path.name, "Adapting helped." in path.read_text(encoding="utf-8")
         ('report.html', True)
     """
-    figures = {name: read_figure(run, name) for name in ("maps", "class_balance", "least_sure")}
+    figures = {name: read_figure(run, name) for name in ("maps", "class_balance", "least_sure", "stream")}
     write_text(run.report, render(run.read(), read_log(run.log), figures))
     return run.report
 
@@ -72,6 +73,7 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
     parts = [
         sections.warnings(record),
         sections.results(record),
+        stream(figures.get("stream") or {}, record, drawn),
         maps(figures.get("maps") or {}, drawn),
         balance(figures.get("class_balance") or {}, drawn),
         sections.least_sure(figures.get("least_sure") or {}, record),
