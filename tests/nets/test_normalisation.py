@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 from juyi.errors import SettingError
-from juyi.nets import DomainBatchNorm, Network, Standardise, build_network, normalisation, standardiser
+from juyi.nets import (
+    DomainBatchNorm,
+    Network,
+    Standardise,
+    build_network,
+    domain_batch_norm,
+    normalisation,
+    standardiser,
+)
 
 
 def images(rows=8, channels=3, side=6, seed=0):
@@ -197,3 +205,32 @@ def test_kinds_of_normalisation():
     assert isinstance(normalisation("domain", 3, flat=True), DomainBatchNorm)
     with pytest.raises(SettingError, match="batch_norm: layer is not one of none, shared, domain"):
         normalisation("layer", 3)
+
+
+def test_batch_norm_turned_into_one_by_domain_serves_as_before_and_then_learns_apart():
+    torch.manual_seed(0)
+    shared = nn.BatchNorm2d(3, eps=0.01, momentum=0.3)
+    net = nn.Sequential(nn.Conv2d(1, 3, 3), shared, nn.ModuleDict({"again": shared}), nn.BatchNorm1d(3, affine=False))
+    net[:2](torch.randn(20, 1, 6, 6))
+    ordinary = copy.deepcopy(net)
+    weight = shared.weight
+    assert domain_batch_norm(net) is net
+    layer = net[1]
+    assert isinstance(layer, DomainBatchNorm) and net[2]["again"] is layer and layer.weight is weight
+    assert isinstance(net[3], DomainBatchNorm) and net[3].weight is None
+    x = torch.randn(9, 1, 6, 6) * 2 + 1
+    for domain in ("source", "target"):
+        layer.domain = domain
+        torch.testing.assert_close(net[:2].eval()(x), ordinary[:2].eval()(x))
+    layer.domain = "target"
+    torch.testing.assert_close(net[:2].train()(x), ordinary[:2].train()(x))
+    torch.testing.assert_close(layer.target_mean, ordinary[1].running_mean)  # by the same momentum
+    torch.testing.assert_close(layer.target_variance, ordinary[1].running_var)
+    assert not torch.equal(layer.source_mean, layer.target_mean)
+    alone = domain_batch_norm(ordinary[1])
+    assert torch.equal(alone.target_mean, ordinary[1].running_mean)
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm2d(3, track_running_stats=False), nn.BatchNorm2d(3, momentum=None)])
+def test_batch_norm_whose_statistics_are_of_another_kind_stays(layer):
+    assert domain_batch_norm(layer) is layer

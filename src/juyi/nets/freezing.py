@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+
 from torch import nn
 
-from juyi.errors import SettingError, nearest
+from juyi.errors import SettingError
 from juyi.nets.network import Network
 
 
@@ -71,9 +73,13 @@ def _near(network: Network, name: str) -> str:
     parent = name
     while parent and parent not in known:
         parent = parent.rpartition(".")[0]
-    below = [path for path in known if path.startswith(f"{parent}.")] if parent else known
-    answer = nearest(name, below or known)
-    return answer if answer.startswith("did you mean") else f"parts are {_parts(network, parent)}"
+    start = f"{parent}." if parent else ""
+    below = [child for child, _ in network.get_submodule(parent).named_children()]
+    close = difflib.get_close_matches(name.removeprefix(start).partition(".")[0], below, n=1)
+    close = [start + child for child in close]
+    if not parent and not close:  # the start was left away, maybe
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    return f"did you mean {close[0]}?" if close else f"parts are {_parts(network, parent)}"
 
 
 def _parts(network: Network, parent: str) -> str:

@@ -81,12 +81,12 @@ def _forbidden(key: object) -> bool:
 
 
 def kept_fields(config: Any) -> dict[str, Any]:
-    """The settings that make a network of its kind, as plain JSON."""
+    """The settings that make a network of its kind, as plain JSON; what the library does not know is left out."""
     from transformers import PretrainedConfig
 
-    common = set(PretrainedConfig().to_dict())
+    known = set(type(config)().to_dict()) - set(PretrainedConfig().to_dict())
     found: dict[str, Any] = json.loads(json.dumps(_harmless(config.to_dict())))
-    return {key: value for key, value in found.items() if key not in common}
+    return {key: value for key, value in found.items() if key in known}
 
 
 def checked_description(description: Any, where: str) -> None:
