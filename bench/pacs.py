@@ -23,7 +23,7 @@ import juyi
 from juyi.adapt import METHODS, SourceOnly
 from juyi.data import Domain, withhold_labels
 from juyi.measure import wilson_interval
-from juyi.training import Served
+from juyi.training import Served, declared
 from juyi.training.machine import describe_machine, versions
 
 RESULTS = Path(__file__).parent / "results" / "pacs"
@@ -79,7 +79,8 @@ def one_source(seed: int, source_name: str) -> dict:
 def adapt(name: str, start: SourceOnly, source: Domain, target: Domain, seed: int):
     """Go on from the source's net: by its model alone where that suffices, else with a copy of its net."""
     method = METHODS[name]
-    settings = {**SHARED, "epochs": EPOCHS, "random_state": seed}
+    epochs = {field: EPOCHS for field in declared(method) if field.endswith("epochs")}
+    settings = {**SHARED, **epochs, "random_state": seed}
     began = time.time()
     if method.source_free:
         given = Served(start.net_, start.shape_, start.classes_, layers=start.layers)
