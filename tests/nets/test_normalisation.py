@@ -234,3 +234,12 @@ def test_batch_norm_turned_into_one_by_domain_serves_as_before_and_then_learns_a
 @pytest.mark.parametrize("layer", [nn.BatchNorm2d(3, track_running_stats=False), nn.BatchNorm2d(3, momentum=None)])
 def test_batch_norm_whose_statistics_are_of_another_kind_stays(layer):
     assert domain_batch_norm(layer) is layer
+
+
+def test_a_subclass_of_batch_norm_that_does_more_stays():
+    class WithActivation(nn.BatchNorm2d):
+        def forward(self, x):
+            return super().forward(x).relu()
+
+    net = domain_batch_norm(nn.Sequential(WithActivation(3)))
+    assert type(net[0]) is WithActivation

@@ -176,3 +176,17 @@ def test_the_given_network_is_not_filled_itself(tmp_path):
     save_file(other.state_dict(), tmp_path / "w.safetensors")
     build_network(given, images(), 4, weights=str(tmp_path / "w.safetensors"))
     assert same(before, given.state_dict())
+
+
+@pytest.mark.parametrize("head", ["own", "cosine"])
+def test_a_head_of_another_make_is_left_new_as_a_whole(tmp_path, head):
+    """A bias without a place used to end in a KeyError."""
+    old, new = Plain(), Plain()
+    if head == "own":
+        new.fc = nn.Linear(3, 4, bias=False)
+    save_file(old.state_dict(), tmp_path / "w.safetensors")
+    net = build_network(new, images(), 4, head=head, weights=str(tmp_path / "w.safetensors"))
+    assert "but not the head, which is new" in net.notes[-1]
+    assert torch.equal(net.body.conv.weight, old.conv.weight)
+    if head == "own":
+        assert torch.equal(net.head.weight, new.fc.weight)

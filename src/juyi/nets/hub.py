@@ -94,6 +94,8 @@ def hub_network(place: str, x: Tensor, outputs: int) -> Network:
     size = _size(model, x, scale, channels, image_sizes(said, config), place)
     inputs = Inputs(scale, channels, size, said.reverse)
     features = features or _features(model, inputs(x[:1].cpu()), place)
+    if features in ("first", "mean") and hasattr(model, "pooler"):
+        model.pooler = None  # it has no say
     body = HubBody(model, features)
     head = find_head(body, lambda: body(inputs(x[:1].cpu())), place) if features == "classifier" else None
     left = [key for key in missing if head is None or not key.startswith(head.removeprefix("model.") + ".")]

@@ -86,4 +86,4 @@ def standardiser(x: Tensor, by_image: bool = False) -> Standardise:
     mean = torch.stack([part.double().sum(dims) for part in parts]).sum(0) / values
     around = mean.view(1, -1, 1, 1) if x.dim() == 4 else mean
     spread = (torch.stack([(part - around).square().sum(dims) for part in parts]).sum(0) / values).sqrt()
-    return Standardise(mean, torch.where(spread > 1e-6, spread, 1.0), by_image and x.dim() == 4)
+    return Standardise(mean.cpu(), torch.where(spread > 1e-6, spread, 1.0).cpu(), by_image and x.dim() == 4)

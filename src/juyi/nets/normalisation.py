@@ -105,7 +105,7 @@ def domain_batch_norm(module: nn.Module) -> nn.Module:
 
     Scale and shift stay the same parameters; both domains begin with the running values that are there, and those
     of the source count as seen, so that until the target is seen it is served as it was before.  A layer that
-    keeps no running values, or their plain mean (`momentum=None`), stays as it is.
+    keeps no running values, or their plain mean (`momentum=None`), or is of a subclass, stays as it is.
 
     Args:
         module: what is changed; where it is itself a batch norm layer, only what is returned is the new one.
@@ -130,9 +130,10 @@ def domain_batch_norm(module: nn.Module) -> nn.Module:
     return of(module)
 
 
-def _is_batch_norm(layer: nn.Module) -> bool:
+def _is_batch_norm(layer: Any) -> bool:
+    """Whether it is batch norm and nothing else: a subclass may do more, such as an activation."""
     kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    return isinstance(layer, kinds) and layer.track_running_stats and layer.momentum is not None
+    return type(layer) in kinds and layer.track_running_stats and layer.momentum is not None
 
 
 def _by_domain(layer: Any) -> DomainBatchNorm:

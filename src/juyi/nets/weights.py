@@ -30,15 +30,16 @@ def fill(network: Network, path: str) -> None:
     found: dict[str, Tensor] = {}
     unexpected: list[str] = []
     for name, value in stored.items():
-        if name in aliases:
-            found |= dict.fromkeys(aliases[name], value)
-        elif not name.startswith("head."):
-            unexpected.append(name)
+        places = aliases.get(name, [name])
+        found |= {place: value for place in places if place in own}
+        unexpected += [name for place in places if place not in own]
     for name in [name for name in own if name.endswith("_seen") and name not in found]:
         if name.replace("_seen", "_mean") in found:  # ordinary batch norm: as if the source had been seen
             found[name] = torch.tensor(name.endswith(f"{SOURCE}_seen"))
     head = [name for name in own if name.startswith("head.")]
-    fits = all(name in found and found[name].shape == own[name].shape for name in head)
+    foreign = [name for name in unexpected if any(to.startswith("head.") for to in aliases.get(name, [name]))]
+    unexpected = [name for name in unexpected if name not in foreign]
+    fits = not foreign and all(name in found and found[name].shape == own[name].shape for name in head)
     if not fits:
         found = {name: value for name, value in found.items() if name not in head}
     _check(network, own, found, unexpected, path)
