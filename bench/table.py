@@ -11,47 +11,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from rows import HEADLINES, ROWS
 from scipy import stats
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
-
-ROWS = [
-    # experiment, model, what it is in English and Chinese, the paper's figure
-    ("mnist_m_dann", "source_only", "MNIST → MNIST-M, source only", "MNIST → MNIST-M，仅源域", ".5225"),
-    ("mnist_m_dann", "dann", "MNIST → MNIST-M, `dann`, defaults", "MNIST → MNIST-M，`dann`，默认设置", ""),
-    ("mnist_m_dann_paper", "source_only", "source only, the paper's network", "仅源域，论文的网络", ".5225"),
-    ("mnist_m_dann_paper", "dann", "`dann`, the paper's network and schedule", "`dann`，论文的网络与学习率", ".7666"),
-    ("part_dann", "source_only", "10,000 images a side, 6 epochs: source only", "两域各 1 万张、6 轮：仅源域", ""),
-    ("part_dann", "dann", "10,000 images a side, 6 epochs: `dann`", "两域各 1 万张、6 轮：`dann`", ""),
-    (
-        "part_dann_source_scale",
-        "dann",
-        "the same, images scaled by the source, not each by its own",
-        "同上，按源域而非逐图标准化",
-        "",
-    ),
-    ("part_dann_1", "dann", "the same, with 1 target label a class", "同上，每类 1 个目标标签", ""),
-    ("labels_1", "labels_alone", "that 1 label a class alone", "仅用每类这 1 个标签", ""),
-    ("part_dann_5", "dann", "the same, with 5 target labels a class", "同上，每类 5 个目标标签", ""),
-    ("labels_5", "labels_alone", "those 5 labels a class alone", "仅用每类这 5 个标签", ""),
-    ("part_dann_10", "dann", "the same, with 10 target labels a class", "同上，每类 10 个目标标签", ""),
-    ("labels_10", "labels_alone", "those 10 labels a class alone", "仅用每类这 10 个标签", ""),
-    ("usps_mnist_adda", "source_only", "USPS → MNIST, source only", "USPS → MNIST，仅源域", ""),
-    ("usps_mnist_adda", "adda", "USPS → MNIST, `adda`", "USPS → MNIST，`adda`", ".901"),
-    ("mnist_usps_adda", "source_only", "MNIST → USPS, source only", "MNIST → USPS，仅源域", ""),
-    ("mnist_usps_adda", "adda", "MNIST → USPS, `adda`", "MNIST → USPS，`adda`", ".894"),
-    (
-        "mnist_usps_adda_batch_norm",
-        "adda",
-        "MNIST → USPS, `adda`, LeNet with batch norm by domain",
-        "MNIST → USPS，`adda`，LeNet 加分域批归一化",
-        ".894",
-    ),
-    ("demo", "source_only", "the demo, source only", "演示，仅源域", ""),
-    ("demo", "dann", "the demo, `dann`", "演示，`dann`", ""),
-]
 
 HEADS = {
     "en": "| what | test accuracy, mean of seeds | 95 % interval of the mean | seeds | paper | training |",
@@ -64,12 +29,20 @@ def records(experiment: str) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted((HERE / "results" / experiment).glob("seed-*.json"))]
 
 
-def accuracies(experiment: str, model: str) -> list[float]:
-    """The test accuracies of a model, one a seed."""
+def accuracies(experiment: str, model: str, name: str = "accuracy") -> list[float]:
+    """The test accuracies of a model (or another result by name), one a seed."""
     found = []
     for record in records(experiment):
-        found += [r["value"] for r in record["results"] if r["model"] == model and r["on"]["role"] == "test"]
+        wanted = {"name": name, "model": model}.items()
+        found += [r["value"] for r in record["results"] if wanted <= r.items() and r["on"]["role"] == "test"]
     return found
+
+
+def mean_and_half(values: np.ndarray) -> tuple[float, float]:
+    """The mean, and half of its 95 % interval by Student's t; NaN for a single value."""
+    if len(values) < 2:
+        return float(values.mean()), np.nan
+    return float(values.mean()), stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
 
 
 def row(language: str, experiment: str, model: str, names: tuple[str, str], paper: str) -> str | None:
@@ -77,10 +50,8 @@ def row(language: str, experiment: str, model: str, names: tuple[str, str], pape
     values = np.array(accuracies(experiment, model))
     if not len(values):
         return None
-    half = (
-        stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-    )
-    interval = f"{values.mean() - half:.3f} to {values.mean() + half:.3f}" if len(values) > 1 else "one seed"
+    mean, half = mean_and_half(values)
+    interval = f"{mean - half:.3f} to {mean + half:.3f}" if len(values) > 1 else "one seed"
     interval = interval.replace(" to ", "–").replace("one seed", "单个种子") if language == "zh" else interval
     seconds = [r["seconds"][model] for r in records(experiment) if model in r.get("seconds", {})]
     unit = "min" if language == "en" else "分钟"
@@ -89,10 +60,12 @@ def row(language: str, experiment: str, model: str, names: tuple[str, str], pape
     return f"| {name} | {values.mean():.3f} | {interval} | {len(values)} | {paper} | {minutes} |"
 
 
-def table(language: str) -> str:
-    """The table in a language."""
+def table(language: str, all_rows: bool = False) -> str:
+    """The table in a language: its headlines, or all rows."""
     lines = [HEADS[language], "| --- | --- | --- | --- | --- | --- |"]
     for experiment, model, english, chinese, paper in ROWS:
+        if not all_rows and (experiment, model) not in HEADLINES:
+            continue
         line = row(language, experiment, model, (english, chinese), paper)
         lines += [line] if line else []
     return "\n".join(lines)
@@ -113,6 +86,76 @@ def demo_sentence(language: str) -> str:
     )
 
 
+def pacs_gains() -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """For each method, for each pair of PACS: (accuracy, gain over source only with as many labels), one a seed."""
+    gains: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for record in records("pacs"):
+        by_target: dict[str, dict[str, float]] = {}
+        for result in record["results"]:
+            by_target.setdefault(result["on"]["data"], {})[result["model"]] = result["value"]
+        for target, values in by_target.items():
+            for model, value in values.items():
+                labels = model.partition("_3_labels")
+                floor = values["source_only" + labels[1]]
+                pair = f"{record['source']} → {target.partition('@')[2]}"
+                gains.setdefault(model, {}).setdefault(pair, []).append((value, value - floor))
+    return gains
+
+
+def pacs_table() -> list[str]:
+    """PACS: each method's mean accuracy and gain, with an interval over the pairs, and where it hurts."""
+    lines = [
+        "| method | test accuracy, mean of pairs | gain over source only, points | 95 % interval | hurts in | pairs |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for model, pairs in pacs_gains().items():
+        accuracy = np.array([np.mean([value for value, _ in seeds]) for seeds in pairs.values()])
+        gain = 100 * np.array([np.mean([difference for _, difference in seeds]) for seeds in pairs.values()])
+        name = f"`{model}`".replace("_3_labels`", "`, 3 labels a class")
+        if model.startswith("source_only"):
+            lines.append(f"| {name} | {accuracy.mean():.3f} | | | | {len(gain)} |")
+            continue
+        mean, half = mean_and_half(gain)
+        interval = f"{mean - half:.1f} to {mean + half:.1f}"
+        hurts = f"{int((gain < 0).sum())} of {len(gain)} pairs"
+        lines.append(f"| {name} | {accuracy.mean():.3f} | {mean:+.1f} | {interval} | {hurts} | {len(gain)} |")
+    return lines if len(lines) > 2 else []
+
+
+def open_table() -> list[str]:
+    """Strangers: how many of them, and of the known, are rejected at 5 % wrong rejections on source validation."""
+    lines = []
+    for experiment, model, *_ in [row for row in ROWS if row[0].startswith("open_")]:
+        strangers, known = (
+            np.array(accuracies(experiment, model, name)) for name in ("strangers_rejected", "known_rejected")
+        )
+        if len(strangers):
+            (a, half_a), (b, half_b) = mean_and_half(strangers), mean_and_half(known)
+            cells = f"{a:.3f} ± {half_a:.3f} | {b:.3f} ± {half_b:.3f} | {len(strangers)}"
+            lines.append(f"| `{model}` ({experiment}) | {cells} |")
+    head = "| model | strangers rejected | known rows of the target rejected | seeds |"
+    return [head, "| --- | --- | --- | --- |", *lines] if lines else []
+
+
+def peers_table() -> list[str]:
+    """How long the peers take for what takes Juyi one second."""
+    path = HERE / "results" / "peers.json"
+    if not path.exists():
+        return []
+    lines = [
+        "\n## DANN beside its peers, end to end\n",
+        "Seconds of the peer over Juyi's, from data in memory to a trained model: median (least to most) of the rounds.",
+        "What is compared: `bench/peers/README.md`.\n",
+        "| peer | threads | in float32 | with `--precision auto` | rounds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in json.loads(path.read_text())["results"]:
+        ratios = [row[kind]["ratio_of_seconds"] for kind in ("juyi float32", "juyi auto")]
+        cells = [f"{r['median']:.2f} ({r['least']:.2f} to {r['most']:.2f})" for r in ratios]
+        lines.append(f"| {row['row']} | {row['threads']} | {' | '.join(cells)} | {row['rounds']} |")
+    return lines
+
+
 def collapsed(experiment: str) -> int:
     """How many runs of an experiment warn that a class is hardly ever predicted."""
     return sum(bool(record.get("warnings")) for record in records(experiment))
@@ -125,12 +168,23 @@ def page() -> str:
         "Made by `python bench/table.py` from the files in `bench/results/`, one a run, each with its command.",
         "The interval of the mean is Student's t over seeds.  No setting was chosen on a test set: those of `dann`",
         "were chosen on Fashion-MNIST laid on photographs by MNIST-M's recipe and on `digits_m@train`; those of",
-        "`adda` on 4,000 other training images of the target.  Times are of one thread on a shared, busy machine.\n",
-        table("en"),
+        "`adda` on 4,000 other training images of the target; those of `adamatch`, `deep_coral` and `deep_jdot` on",
+        "USPS's training digits laid on photographs; those of the online methods on Fashion-MNIST with the same",
+        "corruptions.  Times are of one thread on a shared, busy machine.\n",
+        table("en", all_rows=True),
         f"\n{demo_sentence('en')}\n",
         "Collapsed runs (a class is hardly ever predicted) are counted in the means: "
         + ", ".join(f"{name} {collapsed(name)}" for name in sorted({row[0] for row in ROWS}) if records(name))
         + ".",
+        "\n## PACS: every method on 12 pairs\n",
+        "From a small net trained on the source (`python bench/pacs.py`), 1,000 images a side of 32 × 32 pixels, the",
+        "methods' defaults; what hurts is a mean over seeds below source only with as many labels.  Intervals are",
+        "Student's t over pairs, each the mean of its seeds.\n",
+        *pacs_table(),
+        "\n## Strangers\n",
+        "The threshold rejects 5 % of held-out source rows; on the target, which looks otherwise, the share of known",
+        "rows that are rejected is another.\n",
+        *open_table(),
         "\n## Each run\n",
         "| run | model | test accuracy | command |",
         "| --- | --- | --- | --- |",
@@ -139,11 +193,12 @@ def page() -> str:
         for path in sorted((HERE / "results" / experiment).glob("seed-*.json")):
             record = json.loads(path.read_text())
             for result in record["results"]:
-                if result["on"]["role"] == "test":
+                if result["on"]["role"] == "test" and result["name"] == "accuracy":
                     figures = f"{result['value']:.4f} ({result['low']:.4f} to {result['high']:.4f})"
                     lines.append(
                         f"| {experiment}, {path.stem} | {result['model']} | {figures} | `{record['command']}` |"
                     )
+    lines += peers_table()
     for name in ("speed", "memory"):
         path = HERE / "results" / f"{name}.json"
         if path.exists():
