@@ -144,7 +144,7 @@ def peers_table() -> list[str]:
         return []
     lines = [
         "\n## DANN beside its peers, end to end\n",
-        "Seconds of the peer over Juyi's, from data in memory to a trained model: median (least to most) of the rounds.",
+        "Seconds of the peer over Juyi's, from data in memory to a trained model: median (least to most) of rounds.",
         "What is compared: `bench/peers/README.md`.\n",
         "| peer | threads | in float32 | with `--precision auto` | rounds |",
         "| --- | --- | --- | --- | --- |",
