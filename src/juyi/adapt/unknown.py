@@ -69,7 +69,8 @@ def predict_unknown(
     scores = served.scores(X)
     words = served.classes.astype(str)[scores.argmax(1)].astype(object)
     words[certainty(scores) < threshold] = UNKNOWN
-    return words.astype(str)
+    answers: np.ndarray = words.astype(str)
+    return answers
 
 
 def rejection_results(

@@ -194,7 +194,8 @@ class ByClass:
         sums /= sums[-1]
         ends = np.floor(count * sums + random.random()).astype(int)
         counts = np.diff(ends, prepend=0)
-        strides = np.ceil(count * np.diff(sums, prepend=0.0)).astype(int)  # the most that a step can take
+        most = np.ceil(count * np.diff(sums, prepend=0.0) - 1e-9)  # that a step can take
+        strides = np.maximum(1, most).astype(int)
         found = [
             shuffle.slice((*key, code), step * int(stride), int(n))
             for code, (shuffle, stride, n) in enumerate(zip(self.classes, strides, counts, strict=True))
