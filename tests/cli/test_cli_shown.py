@@ -32,7 +32,7 @@ def test_one_method_with_its_settings(juyi):
 
 
 def test_methods_for_programs(juyi):
-    methods = json.loads(juyi("methods", "--json").out)["methods"]
+    methods = json.loads(juyi("methods", "--room", "adapt", "--json").out)["methods"]
     assert [(entry["name"], entry["class"]) for entry in methods] == [(n, m.__name__) for n, m in METHODS.items()]
     assert methods[0]["settings"]["batch"]["default"] == 64
     (one,) = json.loads(juyi("methods", "adda", "--json").out)["methods"]
