@@ -22,6 +22,7 @@ from juyi.data.domain import Domain
 from juyi.errors import DataError, JuyiError, SettingError
 from juyi.measure import mean_prediction
 from juyi.nets import SOURCE, TARGET, Network, build_network, default_network, freeze
+from juyi.nets.freezing import frozen_parts
 from juyi.training import (
     Batches,
     Checkpoint,
@@ -159,6 +160,8 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         """Raise `SettingError` for the first hyperparameter whose type or value is not allowed."""
         super().check_hyperparameters()
         Strong(self.excluded)
+        if self.flip and self.augment == "none":
+            raise SettingError("--flip: mirrors images that are augmented; add --augment weak")
         if self.class_shares == "estimated" and self.unweighable:
             raise SettingError(
                 f"--class-shares estimated: {type(self).__name__} cannot have it, since {self.unweighable}; "
@@ -244,7 +247,8 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         """Raise an error unless the method can do without the source's data, and there is a target to learn from."""
         if not self.source_free:
             raise SettingError(
-                f"{type(self).__name__}: needs the source's data, not a run; name the data, or use a source-free method"
+                f"{type(self).__name__}: needs the source's data, not a run; name the data, or use a source-free "
+                f"method ({', '.join(sorted(kind.__name__ for kind in Adapter.__subclasses__() if kind.source_free))})"
             )
         if self.weights is not None:
             raise SettingError(f"--weights {self.weights}: a run in the source's place brings its own; leave it out")
@@ -298,9 +302,11 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
 
     def check_net(self, net: Network) -> None:
         """Raise a `SettingError` if the method cannot work with such a network."""
-        if self.needs_batch_norm and not any(isinstance(layer, BATCH_NORMS) for layer in net.modules()):
+        found = [layer for layer in net.modules() if isinstance(layer, BATCH_NORMS)]
+        if self.needs_batch_norm and all(layer in frozen_parts(net) for layer in found):
+            none = "only frozen ones" if found else "none"
             raise SettingError(
-                f"{type(self).__name__}: takes anew the statistics of batch norm, but network {net.name} has none; "
+                f"{type(self).__name__}: takes anew the statistics of batch norm, but network {net.name} has {none}; "
                 "use --batch-norm domain with a named network, or another method"
             )
 

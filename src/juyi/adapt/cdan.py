@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.adapt.base import Adapter
-from juyi.losses import domain_loss, entropy, reversal_ramp, reverse_gradient
+from juyi.losses import domain_loss, entropy, full_precision, reversal_ramp, reverse_gradient
 from juyi.nets import SOURCE, TARGET, Network, mlp
 from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Turn, hyperparameter, label_losses
 
@@ -38,7 +38,8 @@ class MultilinearMap(nn.Module):
         """Join features N×width and predictions N×outputs: N×self.width."""
         if not self.random:
             return torch.einsum("nf,np->nfp", features, predictions).flatten(1)
-        return (features @ self.get_buffer("of_features")) * (predictions @ self.get_buffer("of_predictions"))
+        with full_precision(features):
+            return (features @ self.get_buffer("of_features")) * (predictions @ self.get_buffer("of_predictions"))
 
 
 class CDAN(Adapter):

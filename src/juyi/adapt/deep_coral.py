@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from juyi.adapt.base import Adapter
+from juyi.losses import full_precision
 from juyi.nets import SOURCE, TARGET, Network
 from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Turn, hyperparameter, label_losses
 
@@ -26,7 +27,8 @@ def coral_loss(source: Tensor, target: Tensor) -> Tensor:
 
     Source: Sun and Saenko, "Deep CORAL", 2016, equations 1-3.
     """
-    gap = torch.cov(source.float().T) - torch.cov(target.float().T)
+    with full_precision(source):
+        gap = torch.cov(source.float().T) - torch.cov(target.float().T)
     return gap.square().sum() / (4 * source.shape[1] ** 2)
 
 

@@ -46,6 +46,8 @@ def transport_cost(
 
 def transport_plan(cost: Tensor) -> Tensor:
     """Return the plan γ, N×M, that moves even masses at the least cost, Σ γ_ij cost_ij; exact, without gradient."""
+    if not cost.isfinite().all():  # there is no plan; the loop says that the training diverged
+        return torch.full_like(cost, torch.nan)
     plan = ot.emd([], [], cost.detach().double().cpu().numpy())
     return torch.from_numpy(plan).to(cost)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from juyi.adapt.base import Adapter
-from juyi.losses import entropy
+from juyi.losses import entropy, full_precision
 from juyi.nets import SOURCE, TARGET, Network
 from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Turn, hyperparameter, label_losses
 
@@ -30,12 +30,16 @@ def confusion_loss(scores: Tensor, temperature: float = 2.5) -> Tensor:
 
     Source: Jin et al., "Minimum Class Confusion for Versatile Domain Adaptation", ECCV 2020, equations 2-6.
     """
-    predictions = (scores.float() / temperature).softmax(1)
+    with full_precision(scores):
+        return _confusion((scores.float() / temperature).softmax(1))
+
+
+def _confusion(predictions: Tensor) -> Tensor:
     weight = 1.0 + torch.exp(-entropy(predictions.detach()))
     weight = weight / weight.mean()
     confusion = predictions.T @ (weight[:, None] * predictions)
     confusion = confusion / confusion.sum(1, keepdim=True)
-    return (confusion.sum() - confusion.trace()) / scores.shape[1]
+    return (confusion.sum() - confusion.trace()) / predictions.shape[1]
 
 
 class MCC(Adapter):

@@ -75,7 +75,9 @@ class Outcome:
         counts = even if validation is None else validation.class_counts()
         shares = counts / max(1, counts.sum())
         self.record["warnings"] = collapse_warnings(predictions[self.served], shares, self.classes, self.served)
-        if validation is not None:
+        if validation is None:
+            self._class_shares(shares, scores)
+        else:
             figure = class_balance_figure(self.classes, shares, predictions)
             write_json(self.folder.figures / "class_balance.json", figure | self._class_shares(shares, scores))
         if target.is_images:
@@ -155,7 +157,8 @@ class Outcome:
                 found |= rejection_results(scores, labelled.y, len(self.classes), threshold_of(self.folder, name))
             on = {"data": data.name, "role": role}
             untouched = name == FLOOR and "source" not in self.final[name]  # the model of a run, as it was
-            saw = self.record["target_labels"]["given"] > 0 and not untouched
+            counts = self.record["target_labels"]
+            saw = counts["given_to_start"] > 0 or (counts["given"] > 0 and not untouched)
             for what, result in found.items():
                 self.results.append({"name": what, "model": name, **result, "on": on, "saw_target_labels": saw})
         return correct

@@ -14,7 +14,7 @@ from juyi.data.doors import follow, rows_in_common
 from juyi.data.strangers import follow_with_strangers, unlabel_strangers
 from juyi.data.tables import LabelColumnMissingError
 from juyi.errors import DataError, RunFolderError, SettingError
-from juyi.runs import RunFolder
+from juyi.runs import RunFolder, labels_seen
 from juyi.training import Served, read_run
 
 
@@ -59,6 +59,8 @@ class Given:
     target: Domain | None
     test: Domain | None
     fingerprints: dict[str, dict[str, Any]]
+    given_to_start: int = 0
+    """How many target labels the model of a run had seen."""
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -109,7 +111,7 @@ def _prepare_from_run(request: Request, method: Adapter, options: dict[str, Any]
     folder = RunFolder.open(request.source)
     if folder.read().get("status") != "finished":
         raise RunFolderError(f"{folder.path}: is not finished; finish it with juyi resume {folder.path}")
-    start = read_run(folder, net=None if method.net == "auto" else method.net)
+    start, seen = read_run(folder, net=None if method.net == "auto" else method.net), labels_seen(folder.read())
     for layer, kind in start.layers.items():  # the network's, whatever was asked for
         setattr(method, layer, kind)
     if request.target is None:
@@ -135,7 +137,7 @@ def _prepare_from_run(request: Request, method: Adapter, options: dict[str, Any]
         "shape": list(start.shape),
         "notes": [f"source_only is the model of {folder.path} as it is; the source's data are not needed"],
     }
-    return Given(start, None, target, test, {"source": entry, **_described({"target": target, "test": test})})
+    return Given(start, None, target, test, {"source": entry, **_described({"target": target, "test": test})}, seen)
 
 
 def _described(named: dict[str, Domain | None]) -> dict[str, dict[str, Any]]:
@@ -196,6 +198,9 @@ def _check_test(test: Domain, source: Domain | None, target: Domain | None) -> D
     """Refuse a test without labels; note rows of it that are learnt from as well."""
     if not test.labelled.any():
         raise DataError(f"{test.name}: has no labels, so nothing can be scored on it; give labelled data as --test")
+    known = len((source.classes if source is not None else test.classes) or ())
+    if not (test.y[test.labelled] < known).any():
+        raise DataError(f"{test.name}: has strangers only, and no labelled row of a known class; give some as --test")
     notes = list(test.notes)
     if hidden := int((~test.labelled).sum()):
         notes.append(f"{hidden:,} of {test.size:,} rows have no label, so they are not scored")

@@ -16,8 +16,8 @@ from juyi.adapt.base import Adapter
 from juyi.adapt.outcome import FLOOR, Outcome
 from juyi.adapt.request import Given, Request, prepare
 from juyi.adapt.source_only import SourceOnly
-from juyi.errors import DataChangedError, JuyiError, RunFolderError, SettingError
-from juyi.nets import Network, is_hub
+from juyi.errors import DataChangedError, JuyiError, RunFolderError
+from juyi.nets import Network
 from juyi.runs import RunFolder
 from juyi.training import (
     Checkpoint,
@@ -29,6 +29,7 @@ from juyi.training import (
     check_known,
     choose_device,
     declared,
+    given_again,
     join_processes,
     write_model,
 )
@@ -125,7 +126,7 @@ def resume(
         ) from error
     if precision:
         method.precision = precision
-    method.net = _given_again(folder, method.net, net)
+    method.net = given_again(folder, method.net, net)
     given = prepare(request, method)
     for role, entry in given.fingerprints.items():
         if entry["fingerprint"] != began_with.get(role):
@@ -140,17 +141,6 @@ def resume(
         folder.sweep()
         folder.write(record)
     return _Work(folder, record, given, method, processes, console or Console(quiet=True)).carry_out()
-
-
-def _given_again(folder: RunFolder, began_with: nn.Module | str, net: nn.Module | str | None) -> nn.Module | str:
-    """The network to go on with; code of one's own is run only where the person names it, not the file."""
-    if net is None and ":" in str(began_with) and not is_hub(str(began_with)):
-        raise SettingError(
-            f"{folder.path}: its network {began_with} is one of your own; give it again with --net module:factory"
-        )
-    if isinstance(net, str) and net != began_with:
-        raise SettingError(f"--net {net}: {folder.path} began with {began_with}; give that, or start a new run")
-    return began_with if net is None else net
 
 
 def command_name(method: type[Adapter]) -> str:
@@ -168,7 +158,10 @@ def first_record(request: Request, method: Adapter, given: Given, net: Network) 
         "hyperparameters": {name: _plain(getattr(method, name)) for name in declared(type(method))},
         "seed": method.random_state,
         "data": given.fingerprints,
-        "target_labels": {"given": int(given.target.labelled.sum()) if given.target else 0},
+        "target_labels": {
+            "given": int(given.target.labelled.sum()) if given.target else 0,
+            "given_to_start": given.given_to_start,
+        },
         "classes": None if given.classes is None else list(given.classes),
         "network": {
             "name": net.name,
@@ -244,7 +237,8 @@ class _Work:
         for model, adapter in models.items():
             if model == FLOOR and isinstance(self.given.training, Served):
                 adapter.adopt(self.given.training)
-                self._write_model(model, adapter)
+                if self.processes.is_first:
+                    self._write_model(model, adapter)
             elif self.processes.is_first:
                 self._learn(model, adapter)
             else:

@@ -9,8 +9,10 @@ from torch.nn.functional import normalize, one_hot
 
 from juyi.adapt.base import Adapter
 from juyi.adapt.source_only import supervised
+from juyi.errors import SettingError
 from juyi.losses import entropy, label_loss
 from juyi.nets import TARGET, Network
+from juyi.nets.freezing import trainable
 from juyi.training import (
     PairBatch,
     Pairs,
@@ -21,8 +23,10 @@ from juyi.training import (
     Turn,
     compute,
     hyperparameter,
+    join_processes,
     target_label_losses,
 )
+from juyi.training.processes import take_from_first
 
 
 def information_losses(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,6 +112,12 @@ class SHOT(Adapter):
         default=None, help="passes over the target; by default as many as --epochs", low=1, high=100_000
     )
 
+    def check_net(self, net: Network) -> None:
+        """Refuse a body that is frozen as a whole, since nothing else is trained."""
+        super().check_net(net)
+        if not trainable(net.body):
+            raise SettingError("--freeze: leaves nothing to train, since SHOT trains the body alone; freeze less")
+
     def stages(self, net: Network, source: Rows | None, target: Rows) -> StageGenerator:
         """The source, if there is one; then the target under the frozen head."""
         if source:
@@ -115,7 +125,8 @@ class SHOT(Adapter):
 
         guessed = target.with_labels(target.y.clone())
         batches = Pairs(None, guessed, self.batch)
-        every = batches.steps_per_epoch(1)
+        processes = join_processes()
+        every = batches.steps_per_epoch(processes.count)
         steps = torch.zeros((), dtype=torch.int64)
 
         def both(x: Tensor) -> Tensor:
@@ -126,6 +137,7 @@ class SHOT(Adapter):
             if int(steps) % every == 0:
                 found = compute(net, target, np.arange(target.size), both)
                 label = pseudo_labels(found[:, : net.width], found[:, net.width :])
+                label = take_from_first(label, processes)  # batch norm's statistics may differ for a moment
                 guessed.y.copy_(torch.where(target.labelled, target.y, label.to(target.y)))
             steps.add_(1)
 

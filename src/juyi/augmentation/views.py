@@ -49,6 +49,10 @@ class Weak:
         """Return floats, 0 to 255, of the shape of `x`."""
         if x.dim() == 2 or not len(x):
             return x.float()
+        with torch.autocast(x.device.type, enabled=False):  # pixels in half precision would be coarse
+            return self._moved(x)
+
+    def _moved(self, x: Tensor) -> Tensor:
         n, _, height, width = x.shape
         size = torch.tensor([width, height], device=x.device)
         reach = torch.div(size, 8, rounding_mode="floor")
@@ -87,7 +91,9 @@ class Strong:
     def __init__(self, without: Sequence[str] = (), count: int = 2, cutout: float = 0.5) -> None:
         for name in without:
             if name not in OPERATIONS:
-                raise SettingError(f"without {name}: there is no such operation; {nearest(name, OPERATIONS)}")
+                raise SettingError(
+                    f"--exclude-operations {name}: there is no such operation; {nearest(name, OPERATIONS)}"
+                )
         self.operations = [name for name in OPERATIONS if name not in without]
         if len(self.operations) < count:
             raise SettingError(f"only {len(self.operations)} operations are left, fewer than {count} an image")
@@ -99,7 +105,11 @@ class Strong:
             return x.float()
         if x.dim() == 2:
             return self._features(x)
-        x, n = x.float(), len(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return self._changed(x.float())
+
+    def _changed(self, x: Tensor) -> Tensor:
+        n = len(x)
         scores = torch.rand(n, len(self.operations), device=x.device)
         drawn = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, scores.topk(self.count, 1).indices, True)
         magnitudes = 2.0 * torch.rand(n, len(self.operations), device=x.device) - 1.0

@@ -38,7 +38,10 @@ def register(app: App, arguments: Sequence[str]) -> None:
         start(request, options.method_from(method, given), given)
 
     parameters = [
-        options.argument("source", "labelled data: a folder, a file, or NAME@SPLIT"),
+        options.argument(
+            "source",
+            "labelled data: a folder, a file, or NAME@SPLIT; or a finished run (--online, source-free methods)",
+        ),
         options.argument("target", "data of the place where the model has to work; or --online STREAM"),
         options.option("method", str, DEFAULT, f"how to adapt: {', '.join(adapt.METHODS)}"),
         options.option("test", str | None, None, "labelled data of the target, scored once, at the end"),

@@ -86,4 +86,7 @@ def standardiser(x: Tensor, by_image: bool = False) -> Standardise:
     mean = torch.stack([part.double().sum(dims) for part in parts]).sum(0) / values
     around = mean.view(1, -1, 1, 1) if x.dim() == 4 else mean
     spread = (torch.stack([(part - around).square().sum(dims) for part in parts]).sum(0) / values).sqrt()
-    return Standardise(mean.cpu(), torch.where(spread > 1e-6, spread, 1.0).cpu(), by_image and x.dim() == 4)
+    spread = torch.where(spread > 1e-6, spread, 1.0)
+    if x.is_cuda:  # a network is built on the CPU, and moved as a whole
+        mean, spread = mean.cpu(), spread.cpu()
+    return Standardise(mean, spread, by_image and x.dim() == 4)

@@ -104,6 +104,12 @@ class RunFolder:
         write_json(self.path / "run.json", {"schema": SCHEMA, **content})
 
 
+def labels_seen(record: dict[str, Any]) -> int:
+    """How many target labels the model of a run has seen, in that run or in those that it began with."""
+    counts = record.get("target_labels") or {}
+    return int(counts.get("given") or 0) + int(counts.get("given_to_start") or 0)
+
+
 def _first_free(parent: Path, method: str) -> Path:
     """Make `METHOD-N` after the last one; of two runs that start at the same moment, each gets its own."""
     taken = [int(m[1]) for p in parent.glob(f"{method}-*") if (m := re.fullmatch(r".*-(\d+)", p.name))]

@@ -17,7 +17,7 @@ from juyi.training.learn import Silent, StageGenerator, Watcher, learn
 from juyi.training.models import read_model, write_model
 from juyi.training.precision import choose_device, choose_precision
 from juyi.training.processes import Processes, join_processes, leave_processes
-from juyi.training.serving import Served, compute, read_run, softmax
+from juyi.training.serving import Served, compute, given_again, read_run, softmax
 from juyi.training.shares import ClassShares
 from juyi.training.stage_run import Settings, StageRun, run_stage
 from juyi.training.stages import Batches, Optimiser, Stage, Step, Turn
@@ -56,6 +56,7 @@ __all__ = [
     "declared",
     "derive_seed",
     "estimate_statistics",
+    "given_again",
     "hyperparameter",
     "join_processes",
     "label_losses",

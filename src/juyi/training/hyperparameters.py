@@ -106,6 +106,9 @@ def check_value(field: dataclasses.Field[Any], value: Any) -> None:
             raise SettingError(f"{name}: must be one of {', '.join(meta['choices'])}, not {value!r}")
         return
     if meta["low"] is None and meta["high"] is None:
+        for kind, word in (("bool", "true or false"), ("str", "text")):
+            if field.type == kind and not isinstance(value, {"bool": bool, "str": str}[kind]):
+                raise SettingError(f"{name}: must be {word}, not {value!r}")
         return
     if value is None and field.default is None:
         return

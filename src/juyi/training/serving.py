@@ -14,8 +14,8 @@ from juyi.data import as_domain, conform
 from juyi.data.classes import adopt_classes
 from juyi.data.domain import Domain
 from juyi.data.doors import check_order
-from juyi.errors import ClassesDifferError
-from juyi.nets import TARGET, Network
+from juyi.errors import ClassesDifferError, SettingError
+from juyi.nets import TARGET, Network, is_hub
 from juyi.runs import RunFolder
 from juyi.training.batches import Rows
 from juyi.training.models import read_model
@@ -121,6 +121,17 @@ def read_run(folder: RunFolder | str, model: str | None = None, net: nn.Module |
         "head": description.get("head", "own")
     }
     return Served(network, description["shape"], description["classes"], description["columns"], layers)
+
+
+def given_again(folder: RunFolder, began_with: nn.Module | str, net: nn.Module | str | None) -> nn.Module | str:
+    """The network to go on with; code of one's own is run only where the person names it, not the file."""
+    if net is None and ":" in str(began_with) and not is_hub(str(began_with)):
+        raise SettingError(
+            f"{folder.path}: its network {began_with} is one of your own; give it again with --net module:factory"
+        )
+    if isinstance(net, str) and net != began_with:
+        raise SettingError(f"--net {net}: {folder.path} began with {began_with}; give that, or start a new run")
+    return began_with if net is None else net
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

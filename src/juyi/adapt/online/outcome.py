@@ -19,7 +19,7 @@ from juyi.measure import (
     verdict_without_labels,
     wilson_interval,
 )
-from juyi.runs import RunFolder
+from juyi.runs import RunFolder, labels_seen
 from juyi.runs.files import write_json, write_text
 from juyi.training import Served
 from juyi.training.machine import now
@@ -104,7 +104,7 @@ class Outcome:
         right, n = int(correct.sum()), len(correct)
         low, high = wilson_interval(right, n)
         found = {"name": "accuracy", "model": model, "value": right / n, "low": low, "high": high, "n": n}
-        return {**found, "on": {"data": data, "role": "test"}, "saw_target_labels": False}
+        return {**found, "on": {"data": data, "role": "test"}, "saw_target_labels": labels_seen(self.record) > 0}
 
     def _write_figures(
         self, stream: Domain, probabilities: dict[str, np.ndarray], predictions: dict[str, np.ndarray]

@@ -19,9 +19,9 @@ from juyi.adapt.online.outcome import FLOOR, Outcome
 from juyi.adapt.online.progress import Progress
 from juyi.adapt.online.request import Given, Request, expected_shares, find_start, prepare
 from juyi.errors import DataChangedError, RunFolderError, SettingError, WriteError
-from juyi.runs import RunFolder
+from juyi.runs import RunFolder, labels_seen
 from juyi.runs.files import read_json, write_json, write_tensors
-from juyi.training import Served, check_known, choose_device, declared, join_processes, read_run
+from juyi.training import Served, check_known, choose_device, declared, given_again, join_processes, read_run
 from juyi.training.machine import describe_machine, now, peak_memory, versions
 
 
@@ -100,7 +100,7 @@ def resume(
         raise RunFolderError(
             f"{folder.path / 'run.json'}: cannot be resumed from ({error!r}); start a new run"
         ) from error
-    start = read_run(folder, FLOOR, net or request.net)
+    start = read_run(folder, FLOOR, None if request.net is None else given_again(folder, request.net, net))
     given = prepare(request, start, method.random_state)
     for role, entry in given.described().items():
         if entry["fingerprint"] != began_with.get(role):
@@ -130,7 +130,7 @@ def _first_record(
         "hyperparameters": {field: getattr(method, field) for field in declared(type(method))},
         "seed": method.random_state,
         "data": {**({"source": began} if isinstance(began, dict) else {}), **data},
-        "target_labels": {"given": 0},
+        "target_labels": {"given": 0, "given_to_start": labels_seen(source.read())},
         "classes": [str(label) for label in method.classes_],
         "online": {**online, "batches": len(cut(given.stream.size, method.batch))},
         "versions": versions(),
