@@ -121,7 +121,7 @@ def test_with_two_operations_left_every_picture_gets_both(record):
 
 
 def test_an_operation_that_does_not_exist_is_refused():
-    with pytest.raises(SettingError, match=r"exclude-operations inverse: there is no such operation; did you mean invert\?"):
+    with pytest.raises(SettingError, match=r"inverse: there is no such operation; did you mean invert\?"):
         Strong(("inverse",))
     with pytest.raises(SettingError, match="only 1 operations are left, fewer than 2 an image"):
         Strong(OPERATIONS[1:])

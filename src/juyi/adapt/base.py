@@ -184,7 +184,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
             TrainingDivergedError: a loss became NaN or infinite.
         """
         self.check_hyperparameters()
-        if isinstance(X, str | Path | Served):
+        if y is None and isinstance(X, str | Path | Served):
             start = X if isinstance(X, Served) else read_run(str(X), net=None if self.net == "auto" else self.net)
             self.learn(start, None if target is None else start.adopt(as_domain(target, name="target")))
             return self
