@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from juyi.adapt import METHODS
+from juyi.adapt import METHODS, online
 from juyi.cli import main
 from juyi.cli.app import VERBS
 from juyi.errors import JuyiError
@@ -131,7 +131,7 @@ def test_commands_run(page, stand_ins, capsys):
         for line in block.commands():
             words = shlex.split(line, comments=True)
             assert words[0] == "juyi", f"{name(page)}, line {block.line}: {line} is no juyi command; mark the block"
-            if words[1] in ("adapt", "train"):
+            if words[1] in ("adapt", "train") and "--online" not in words:
                 words += [word for key, value in QUICK.items() if key not in words for word in (key, value)]
                 words += ["--adversarial-epochs", "1"] if "adda" in words else []
             code = main(words[1:])
@@ -175,6 +175,7 @@ def options():
         ["data", part] for part in ("list", "check", "make")
     ]
     calls += [["adapt", "--method", method] for method in METHODS]
+    calls += [["adapt", "--online", "STREAM", "--method", method] for method in online.METHODS]
     found = set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", "200")
