@@ -47,7 +47,7 @@ def test_a_run_folder_as_every_other(juyi, stream, method):
         method,
         "finished",
     )
-    assert record["data"]["target"]["labelled"] == 0 and record["target_labels"] == {"given": 0}
+    assert record["data"]["target"]["labelled"] == 0 and record["target_labels"]["given"] == 0
     assert [opening["data"] for opening in record["openings"]] == ["stream.npz"]
     assert [(r["model"], r["n"], r["on"]["role"]) for r in record["results"]] == [
         ("source_only", 100, "test"),

@@ -60,7 +60,7 @@ def test_killed_again_and_again_and_resumed_the_same_bytes(whole, tmp_path):
 
     kinds = ("models/*", "predictions.csv", "records/*.safetensors")
     found, expected = files(tmp_path, *kinds), files(uninterrupted, *kinds)
-    assert found == expected and len(found) == 4 + 1 + 6
+    assert found == expected and len(found) == 4 + 1 + 6 + 2
     assert log(tmp_path) == log(uninterrupted)
     places = [(line["model"], line["stage"], line["epoch"]) for line in log(tmp_path)]
     assert len(places) == len(set(places)) == 6

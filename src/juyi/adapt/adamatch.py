@@ -40,8 +40,8 @@ def consistency_loss(pseudo: Tensor, strong: Tensor, threshold: Tensor) -> Tenso
 def ramp(progress: float) -> float:
     """Return ½ − ½ cos(min(π, 2πp)): from 0 to 1 over the first half of the training.
 
-    >>> ramp(0.0), ramp(0.25), ramp(1.0)
-    (0.0, 0.5, 1.0)
+    >>> [round(ramp(p), 3) for p in (0.0, 0.25, 1.0)]
+    [0.0, 0.5, 1.0]
     """
     return 0.5 - math.cos(min(math.pi, 2 * math.pi * progress)) / 2
 

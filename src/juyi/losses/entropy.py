@@ -13,8 +13,8 @@ def entropy(probabilities: Tensor) -> Tensor:
 
     Example:
         >>> import torch
-        >>> entropy(torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
-        tensor([0.0000, 0.6931])
+        >>> entropy(torch.tensor([[0.9, 0.1], [0.5, 0.5]]))
+        tensor([0.3251, 0.6931])
     """
     # Not xlogy: its gradient at 0 is not finite, and 0 comes up where scores lie 104 apart.
     return -(probabilities * probabilities.clamp(min=1e-30).log()).sum(-1)
