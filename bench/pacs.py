@@ -22,6 +22,7 @@ from run import keep
 import juyi
 from juyi.adapt import METHODS, SourceOnly
 from juyi.data import Domain, withhold_labels
+from juyi.errors import InputError
 from juyi.measure import wilson_interval
 from juyi.training import Served, declared
 from juyi.training.machine import describe_machine, versions
@@ -47,7 +48,7 @@ def one_source(seed: int, source_name: str) -> dict:
     source = juyi.load(f"pacs128@{source_name}[:{ROWS}]", size=SIZE, seed=seed)
     epochs = round(600 * SHARED["batch"] / source.size)
     start = SourceOnly(net="cnn_small", epochs=epochs, random_state=seed, **SHARED).fit(source)
-    results, seconds = [], {}
+    results, seconds, refused = [], {}, {}
     for target_name in DOMAINS:
         if target_name == source_name:
             continue
@@ -62,7 +63,11 @@ def one_source(seed: int, source_name: str) -> dict:
         for name, given in [*without, ("source_only", LABELS), ("mme", LABELS)]:
             target = withhold_labels(training, given, seed)
             model = f"{name}_{given}_labels" if given else name
-            fitted, seconds[f"{target_name} {model}"] = adapt(name, start, source, target, seed)
+            try:
+                fitted, seconds[f"{target_name} {model}"] = adapt(name, start, source, target, seed)
+            except InputError as refusal:
+                refused[f"{target_name} {model}"] = str(refusal)
+                continue
             note(results, model, fitted, test)
             print(f"seed {seed}, {source_name} -> {target_name}, {model}: {results[-1]['value']:.3f}", flush=True)
     return {
@@ -71,6 +76,7 @@ def one_source(seed: int, source_name: str) -> dict:
         "source": source_name,
         "results": results,
         "seconds": seconds,
+        "refused": refused,
         "machine": describe_machine(torch.device("cpu")),
         "versions": versions(),
     }

@@ -191,7 +191,7 @@ def test_help_shows_every_setting_of_a_method_once(juyi, monkeypatch, method):
         assert said.out.count(f"│ {option} ") == 1, option
     assert "seed (0 or more)" in said.out
     assert "(1 to 100,000)" in said.out
-    for noise in ("default: False", "e+", "random-state", "--no-", "NoneType"):
+    for noise in ("default: False", "e+", "random-state", "--no-flip", "NoneType"):
         assert noise not in said.out, noise
 
 

@@ -32,9 +32,9 @@ def argument(name: str, help: str, default: Any = inspect.Parameter.empty) -> in
 
 
 def option(destination: str, kind: Any, default: Any, help: str, **kwargs: Any) -> inspect.Parameter:
-    """An option; a `bool` is a switch without a negative form."""
+    """An option; a `bool` is a switch, and one that is on from the start is switched off by `--no-NAME`."""
     if kind is bool:
-        kwargs |= {"negative": "", "show_default": False}
+        kwargs |= {"show_default": bool(default)} | ({} if default else {"negative": ""})
     if kind is int or int in typing.get_args(kind):
         kwargs |= {"converter": _whole_number}
     marked = Annotated[kind, Parameter(help=help, **kwargs)]
