@@ -28,7 +28,8 @@ def made(monkeypatch, tmp_path):
 def write(folder, seed, value, seconds, **more):
     """A result as bench/run.py keeps it."""
     on = {"data": "d@test", "role": "test"}
-    results = [{"name": "accuracy", "model": m, "value": v, "on": on} for m, v in (("source_only", 0.5), ("dann", value))]
+    values = {"source_only": 0.5, "dann": value}
+    results = [{"name": "accuracy", "model": m, "value": v, "on": on} for m, v in values.items()]
     record = {"command": f"juyi adapt a b --seed {seed}", "method": "dann", "results": results, "seconds": seconds}
     place = folder / "results" / "some" / f"seed-{seed}.json"
     place.parent.mkdir(exist_ok=True)
