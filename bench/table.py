@@ -130,9 +130,9 @@ def open_table() -> list[str]:
             np.array(accuracies(experiment, model, name)) for name in ("strangers_rejected", "known_rejected")
         )
         if len(strangers):
-            (a, half_a), (b, half_b) = mean_and_half(strangers), mean_and_half(known)
-            cells = f"{a:.3f} ± {half_a:.3f} | {b:.3f} ± {half_b:.3f} | {len(strangers)}"
-            lines.append(f"| `{model}` ({experiment}) | {cells} |")
+            found = [mean_and_half(values) for values in (strangers, known)]
+            cells = [f"{mean:.3f}" + (f" ± {half:.3f}" if len(strangers) > 1 else "") for mean, half in found]
+            lines.append(f"| `{model}` ({experiment}) | {' | '.join(cells)} | {len(strangers)} |")
     head = "| model | strangers rejected | known rows of the target rejected | seeds |"
     return [head, "| --- | --- | --- | --- |", *lines] if lines else []
 
