@@ -139,6 +139,7 @@ def start(*arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "juyi", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell in the background ignores it
     )  # fmt: skip
 
 
