@@ -180,7 +180,7 @@ def page() -> str:
         "From a small net trained on the source (`python bench/pacs.py`), 1,000 images a side of 32 × 32 pixels, the",
         "methods' defaults; what hurts is a mean over seeds below source only with as many labels.  All but `adabn`",
         "and `shot` go on learning the source for two epochs too, so a part of a gain may be that.  Intervals are",
-        "Student's t over pairs, each the mean of its seeds.\n",
+        "Student's t over pairs, each the mean of its seeds (as many as there are files).\n",
         *pacs_table(),
         "\n## Strangers\n",
         "The threshold rejects 5 % of held-out source rows; on the target, which looks otherwise, the share of known",
