@@ -15,7 +15,6 @@ One JSON file a seed and experiment (`bench/results/NAME/seed-N.json`): the comm
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from run import keep
 from scipy.ndimage import gaussian_filter
 
 HERE = Path(__file__).parent
@@ -134,12 +134,8 @@ def run_one(order: str, start: str, seed: int, place: Path) -> None:
         "methods": methods,
         "seconds": seconds,
         **kept,
-        "wall_seconds": round(time.time() - began, 1),
-        "load_average": round(os.getloadavg()[2], 2),
     }
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.with_suffix(".tmp").write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-    place.with_suffix(".tmp").rename(place)
+    keep(content, place, began)
 
 
 def by_part(run: Path, y: np.ndarray, part: np.ndarray) -> dict[str, dict[str, float]]:

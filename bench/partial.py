@@ -11,7 +11,6 @@ seed and written as .npz files into a folder that is thrown away: FOLDER in the 
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from run import keep
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -56,11 +56,7 @@ def run_one(command: str, seed: int, place: Path, folder: str) -> None:
     record["command"] = f"{command} --seed {seed}"
     if "--unknown" in command:
         record["strangers_rejected_at_5_percent_of_known_test_rows"] = oracle(out)
-    record["wall_seconds"] = round(time.time() - began, 1)
-    record["load_average"] = round(os.getloadavg()[2], 2)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.with_suffix(".tmp").write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-    place.with_suffix(".tmp").rename(place)
+    keep(record, place, began)
 
 
 def oracle(out: Path) -> dict[str, float]:

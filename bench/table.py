@@ -217,9 +217,15 @@ def main() -> int:
         contents[ROOT / name] = (
             f"{before}{BEGIN}\n{table(language)}\n\n{demo_sentence(language)}\n{END}{rest.split(END)[1]}"
         )
+    return write_or_check(contents, "the result files say; run python bench/table.py")
+
+
+def write_or_check(contents: dict[Path, str], truth: str) -> int:
+    """Write pages that are stale; with `--check`, say which are, and return 1 if any is."""
     stale = [path for path, text in contents.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
-        print("\n".join(f"{path.name} is not what the result files say; run python bench/table.py" for path in stale))
+        for path in stale:
+            print(f"{path.name} is not what {truth}")
         return int(bool(stale))
     for path in stale:
         path.write_text(contents[path], encoding="utf-8")

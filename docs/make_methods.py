@@ -229,14 +229,7 @@ def page(language: str) -> str:
 def main() -> int:
     """Write the pages, or with `--check` say which are stale."""
     contents = {path: page(language) for language, path in PAGES.items()}
-    stale = [path for path, text in contents.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    if "--check" in sys.argv:
-        for path in stale:
-            print(f"{path.name} is not what methods and results say; run python docs/make_methods.py")
-        return int(bool(stale))
-    for path in stale:
-        path.write_text(contents[path], encoding="utf-8")
-    return 0
+    return table.write_or_check(contents, "methods and results say; run python docs/make_methods.py")
 
 
 if __name__ == "__main__":
