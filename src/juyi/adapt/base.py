@@ -21,7 +21,7 @@ from juyi.data import align, as_domain, check_trainable
 from juyi.data.domain import Domain
 from juyi.errors import DataError, JuyiError, SettingError
 from juyi.measure import mean_prediction
-from juyi.nets import SOURCE, TARGET, Network, build_network, default_network, freeze
+from juyi.nets import BATCH_NORMS, SOURCE, TARGET, Network, build_network, default_network, freeze
 from juyi.nets.freezing import frozen_parts
 from juyi.training import (
     Batches,
@@ -45,7 +45,6 @@ from juyi.training import (
     read_run,
 )
 from juyi.training.processes import take_from_first
-from juyi.training.statistics import BATCH_NORMS
 
 
 class Adapter(ClassifierMixin, Method):  # type: ignore[misc]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class Outcome:
             found |= {"target": scores[name][some], "target_row": some}
         probabilities = {name: softmax(z) for name, z in scores.items()}
         predictions = {name: p.argmax(1) for name, p in probabilities.items()}
-        self._write_predictions(target, probabilities)
+        write_predictions(self.folder, target, probabilities, self.classes)
         even = np.full(len(self.classes), 1 / len(self.classes))  # what a source-free method takes for granted
         counts = even if validation is None else validation.class_counts()
         shares = counts / max(1, counts.sum())
@@ -163,12 +164,23 @@ class Outcome:
                 self.results.append({"name": what, "model": name, **result, "on": on, "saw_target_labels": saw})
         return correct
 
-    def _write_predictions(self, target: Domain, probabilities: dict[str, np.ndarray]) -> None:
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["name", *(f"{name}{kind}" for name in self.models for kind in ("", "_confidence"))])
-        columns = [(p.argmax(1), p.max(1)) for p in probabilities.values()]
-        for row in range(target.size):
-            cells = [cell for codes, sure in columns for cell in (self.classes[codes[row]], f"{sure[row]:.4f}")]
-            table.writerow([target.row_name(row), *cells])
-        write_text(self.folder.predictions, text.getvalue())
+
+def write_predictions(
+    folder: RunFolder, target: Domain, probabilities: Mapping[str, np.ndarray], classes: Sequence[str]
+) -> None:
+    """Write predictions.csv: for each row of the target what every model says, and how surely.
+
+    Args:
+        folder: where to.
+        target: what was predicted.
+        probabilities: float, N×C, of each model by its name.
+        classes: C names.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["name", *(f"{name}{kind}" for name in probabilities for kind in ("", "_confidence"))])
+    columns = [(p.argmax(1), p.max(1)) for p in probabilities.values()]
+    for row in range(target.size):
+        cells = [cell for codes, sure in columns for cell in (classes[codes[row]], f"{sure[row]:.4f}")]
+        table.writerow([target.row_name(row), *cells])
+    write_text(folder.predictions, text.getvalue())

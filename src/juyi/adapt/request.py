@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 from juyi.adapt.base import Adapter
 from juyi.data import align, hold_out, load, withhold_labels
 from juyi.data.classes import adopt_classes
-from juyi.data.domain import Domain
+from juyi.data.domain import Domain, data_entries
 from juyi.data.doors import follow, rows_in_common
 from juyi.data.strangers import follow_with_strangers, unlabel_strangers
 from juyi.data.tables import LabelColumnMissingError
-from juyi.errors import DataError, RunFolderError, SettingError
+from juyi.errors import DataError, SettingError
 from juyi.runs import RunFolder, labels_seen
 from juyi.training import Served, read_run
 
@@ -103,15 +104,14 @@ def prepare(request: Request, method: Adapter) -> Given:
     training, validation = hold_out(source, seed=method.random_state)
     method.check_data(training, target)
     named = {"source": source, "target": target, "test": test}
-    return Given(training, validation, target, test, _described(named))
+    return Given(training, validation, target, test, data_entries(named))
 
 
 def _prepare_from_run(request: Request, method: Adapter, options: dict[str, Any]) -> Given:
     """Load what a source-free method works on: a run's model, and the target in the shape and classes of that."""
     folder = RunFolder.open(request.source)
-    if folder.read().get("status") != "finished":
-        raise RunFolderError(f"{folder.path}: is not finished; finish it with juyi resume {folder.path}")
-    start, seen = read_run(folder, net=None if method.net == "auto" else method.net), labels_seen(folder.read())
+    seen = labels_seen(folder.read_finished())
+    start = read_run(folder, net=None if method.net == "auto" else method.net)
     for layer, kind in start.layers.items():  # the network's, whatever was asked for
         setattr(method, layer, kind)
     if request.target is None:
@@ -137,23 +137,16 @@ def _prepare_from_run(request: Request, method: Adapter, options: dict[str, Any]
         "shape": list(start.shape),
         "notes": [f"source_only is the model of {folder.path} as it is; the source's data are not needed"],
     }
-    return Given(start, None, target, test, {"source": entry, **_described({"target": target, "test": test})}, seen)
+    return Given(start, None, target, test, {"source": entry, **data_entries({"target": target, "test": test})}, seen)
 
 
-def _described(named: dict[str, Domain | None]) -> dict[str, dict[str, Any]]:
-    """What run.json says of the data."""
-    return {
-        role: {
-            "name": domain.name,
-            "fingerprint": domain.fingerprint(),
-            "rows": domain.size,
-            "labelled": int(domain.labelled.sum()),
-            "shape": list(domain.x.shape[1:]),
-            "notes": list(domain.notes),
-        }
-        for role, domain in named.items()
-        if domain is not None
-    }
+def notes_of(data: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What was done to the data of a run, as `data_entries` holds it, each note with the name of what it is about."""
+    return [
+        note if note.startswith(entry["name"]) else f"{entry['name']}: {note}"
+        for entry in data.values()
+        for note in entry["notes"]
+    ]
 
 
 def load_target(name: str, options: dict[str, Any]) -> Domain:

@@ -14,11 +14,11 @@ from torch import nn
 
 from juyi.adapt.base import Adapter
 from juyi.adapt.outcome import FLOOR, Outcome
-from juyi.adapt.request import Given, Request, prepare
+from juyi.adapt.request import Given, Request, notes_of, prepare
 from juyi.adapt.source_only import SourceOnly
-from juyi.errors import DataChangedError, JuyiError, RunFolderError
+from juyi.errors import JuyiError
 from juyi.nets import Network
-from juyi.runs import RunFolder
+from juyi.runs import RunFolder, fingerprints_in
 from juyi.training import (
     Checkpoint,
     Processes,
@@ -28,6 +28,7 @@ from juyi.training import (
     StageRun,
     check_known,
     choose_device,
+    command_name,
     declared,
     given_again,
     join_processes,
@@ -109,31 +110,20 @@ def resume(
         SettingError: the network is one of your own, and was not given again.
         DataChangedError: the data are no longer those that the run began with.
     """
-    record = folder.read()
-    if record.get("status") == "finished":
-        raise RunFolderError(f"{folder.path}: is finished; there is nothing to resume")
-    try:
+    record = folder.read_unfinished()
+    with folder.resuming_from_record():
         kind = methods[record["method"]]
         check_known(kind, record["hyperparameters"])
         method = kind(**record["hyperparameters"])
         request = Request(**record["request"])
         threads, precision = int(record["machine"]["threads"]), record["machine"].get("precision")
-        began_with = {role: str(entry["fingerprint"]) for role, entry in record["data"].items()}
+        began_with = fingerprints_in(record)
         torch.set_num_threads(threads)
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise RunFolderError(
-            f"{folder.path / 'run.json'}: cannot be resumed from ({error!r}); start a new run"
-        ) from error
     if precision:
         method.precision = precision
     method.net = given_again(folder, method.net, net)
     given = prepare(request, method)
-    for role, entry in given.fingerprints.items():
-        if entry["fingerprint"] != began_with.get(role):
-            raise DataChangedError(
-                f"{entry['name']}: has changed since the run in {folder.path} began (its fingerprint is "
-                f"{entry['fingerprint']}, not {began_with.get(role)}); restore it, or start a new run"
-            )
+    folder.check_unchanged(began_with, given.fingerprints)
     record["status"] = "running"
     record.pop("error", None)
     processes = join_processes()
@@ -141,11 +131,6 @@ def resume(
         folder.sweep()
         folder.write(record)
     return _Work(folder, record, given, method, processes, console or Console(quiet=True)).carry_out()
-
-
-def command_name(method: type[Adapter]) -> str:
-    """The name of a method on the command line: that of its file."""
-    return method.__module__.rpartition(".")[2]
 
 
 def first_record(request: Request, method: Adapter, given: Given, net: Network) -> dict[str, Any]:
@@ -175,12 +160,7 @@ def first_record(request: Request, method: Adapter, given: Given, net: Network) 
         "seconds": {},
         "openings": [],
         "results": [],
-        "notes": [
-            note if note.startswith(entry["name"]) else f"{entry['name']}: {note}"
-            for entry in given.fingerprints.values()
-            for note in entry["notes"]
-        ]
-        + list(net.notes),
+        "notes": [*notes_of(given.fingerprints), *net.notes],
     }
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from cyclopts import App
 
 from juyi.cli import options
-from juyi.errors import RunFolderError
 from juyi.report import summary_lines, write_report
 from juyi.runs import RunFolder
 
@@ -19,11 +18,7 @@ def register(app: App, arguments: Sequence[str]) -> None:
     def report(**given: Any) -> None:
         """Write report.html of RUN anew and print the summary."""
         folder = RunFolder.open(given["run"])
-        record = folder.read()
-        if record.get("status") != "finished":
-            raise RunFolderError(
-                f"{folder.path}: is not finished ({record.get('status')}); first: juyi resume {folder.path}"
-            )
+        record = folder.read_finished()
         page = write_report(folder)
         if given["json"]:
             options.print_record(folder)

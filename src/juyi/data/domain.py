@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -146,6 +147,28 @@ class Domain:
         for array in (self.y, self.labelled):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
+
+
+def data_entries(named: Mapping[str, Domain | None]) -> dict[str, dict[str, Any]]:
+    """Return what run.json holds under `data`: what each role was; a role without data is left out.
+
+    Example:
+        >>> entries = data_entries({"target": Domain(np.zeros((3, 2), np.float32), name="here"), "test": None})
+        >>> list(entries), entries["target"]["rows"], entries["target"]["shape"]
+        (['target'], 3, [2])
+    """
+    return {
+        role: {
+            "name": domain.name,
+            "fingerprint": domain.fingerprint(),
+            "rows": domain.size,
+            "labelled": int(domain.labelled.sum()),
+            "shape": list(domain.x.shape[1:]),
+            "notes": list(domain.notes),
+        }
+        for role, domain in named.items()
+        if domain is not None
+    }
 
 
 def take_rows(x: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from juyi.nets.inputs import Inputs
 from juyi.nets.library import NETWORKS, CosineHead, Parts, mlp
 from juyi.nets.network import Network, standardiser
 from juyi.nets.normalisation import (
+    BATCH_NORMS,
     SOURCE,
     TARGET,
     DomainBatchNorm,
@@ -17,6 +18,7 @@ from juyi.nets.normalisation import (
 )
 
 __all__ = [
+    "BATCH_NORMS",
     "NETWORKS",
     "SOURCE",
     "TARGET",

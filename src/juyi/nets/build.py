@@ -14,6 +14,7 @@ from juyi.nets.hub import hub_network
 from juyi.nets.hub_files import is_hub
 from juyi.nets.library import NETWORKS, CosineHead
 from juyi.nets.network import Network, standardiser
+from juyi.nets.normalisation import ORDINARY_BATCH_NORMS
 from juyi.nets.own import own_network
 from juyi.nets.weights import fill
 
@@ -106,11 +107,8 @@ def _fit_batch_norm(network: Network, batch_norm: str) -> None:
     """Let the batch norm of a network that is not a named one keep domains apart if asked to; note what was done."""
     if batch_norm == "domain" and (changed := network.split_batch_norm()):
         network.notes += (f"batch norm: statistics of source and target apart in {changed} layers",)
-    elif batch_norm == "none" and any(isinstance(layer, _BATCH_NORM) for layer in network.body.modules()):
+    elif batch_norm == "none" and any(isinstance(layer, ORDINARY_BATCH_NORMS) for layer in network.body.modules()):
         network.notes += ("batch norm: stays, since it is part of the network; none is for named networks",)
-
-
-_BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def _tried(network: Network, x: Tensor, outputs: int) -> Network:

@@ -100,6 +100,12 @@ class DomainBatchNorm(nn.Module):
         )
 
 
+ORDINARY_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+"""Batch norm as torch has it."""
+BATCH_NORMS = (DomainBatchNorm, *ORDINARY_BATCH_NORMS)
+"""Every layer that keeps a running mean and variance."""
+
+
 def domain_batch_norm(module: nn.Module) -> nn.Module:
     """Turn the batch norm layers of any module into `DomainBatchNorm`, in place, and return it.
 
@@ -132,8 +138,7 @@ def domain_batch_norm(module: nn.Module) -> nn.Module:
 
 def _is_batch_norm(layer: Any) -> bool:
     """Whether it is batch norm and nothing else: a subclass may do more, such as an activation."""
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    return type(layer) in kinds and layer.track_running_stats and layer.momentum is not None
+    return type(layer) in ORDINARY_BATCH_NORMS and layer.track_running_stats and layer.momentum is not None
 
 
 def _by_domain(layer: Any) -> DomainBatchNorm:

@@ -54,9 +54,7 @@ def read_finished(run: RunFolder) -> Finished:
         RunFolderError: it is no run, is not finished, or its run.json is damaged.
         ForeignFileError: its predictions.csv is absent, though there was a target, or damaged.
     """
-    record = RunFolder.open(run.path).read()
-    if record.get("status") != "finished":
-        raise RunFolderError(f"{run.path}: is not finished ({record.get('status')}); first: juyi resume {run.path}")
+    record = RunFolder.open(run.path).read_finished()
     if wrong := misshapen(record):
         raise RunFolderError(f"{run.path / 'run.json'}: is damaged ({wrong}); restore it, or run again")
     target = (record.get("data") or {}).get("target")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from juyi.errors import RunFolderError, WriteError
+from juyi.errors import DataChangedError, RunFolderError, WriteError
 from juyi.runs.files import read_json, write_json
 
 SCHEMA = 1
@@ -99,6 +101,53 @@ class RunFolder:
             raise RunFolderError(f"{self.path / 'run.json'}: is not a run's record")
         return content
 
+    def read_finished(self) -> dict[str, Any]:
+        """Read run.json of a run that is finished.
+
+        Raises:
+            RunFolderError: it is not.
+        """
+        record = self.read()
+        if record.get("status") != "finished":
+            raise RunFolderError(
+                f"{self.path}: is not finished ({record.get('status')}); first: juyi resume {self.path}"
+            )
+        return record
+
+    def read_unfinished(self) -> dict[str, Any]:
+        """Read run.json of a run that can go on.
+
+        Raises:
+            RunFolderError: it is finished.
+        """
+        record = self.read()
+        if record.get("status") == "finished":
+            raise RunFolderError(f"{self.path}: is finished; there is nothing to resume")
+        return record
+
+    @contextmanager
+    def resuming_from_record(self) -> Iterator[None]:
+        """Say in one line that run.json is damaged if what it should hold cannot be made of it."""
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise RunFolderError(
+                f"{self.path / 'run.json'}: cannot be resumed from ({error!r}); start a new run"
+            ) from error
+
+    def check_unchanged(self, began_with: Mapping[str, str], data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Hold the data that are there now against the fingerprints that a run began with, by role.
+
+        Raises:
+            DataChangedError: one differs.
+        """
+        for role, entry in data.items():
+            if entry["fingerprint"] != began_with.get(role):
+                raise DataChangedError(
+                    f"{entry['name']}: has changed since the run in {self.path} began (its fingerprint is "
+                    f"{entry['fingerprint']}, not {began_with.get(role)}); restore it, or start a new run"
+                )
+
     def write(self, content: dict[str, Any]) -> None:
         """Write run.json, in one piece."""
         write_json(self.path / "run.json", {"schema": SCHEMA, **content})
@@ -108,6 +157,11 @@ def labels_seen(record: dict[str, Any]) -> int:
     """How many target labels the model of a run has seen, in that run or in those that it began with."""
     counts = record.get("target_labels") or {}
     return int(counts.get("given") or 0) + int(counts.get("given_to_start") or 0)
+
+
+def fingerprints_in(record: Mapping[str, Any]) -> dict[str, str]:
+    """The fingerprint of the data in each role, as a record holds them."""
+    return {role: str(entry["fingerprint"]) for role, entry in record["data"].items()}
 
 
 def _first_free(parent: Path, method: str) -> Path:

@@ -83,6 +83,11 @@ def declared(method: type[Method]) -> dict[str, dataclasses.Field[Any]]:
     return {f.name: f for f in dataclasses.fields(typing.cast(Any, method)) if "help" in f.metadata}
 
 
+def command_name(method: type[Method]) -> str:
+    """The name of a method on the command line: that of its file."""
+    return method.__module__.rpartition(".")[2]
+
+
 def check_known(method: type[Method], names: Iterable[str]) -> None:
     """Raise `SettingError`, which names the nearest hyperparameter, for the first name that is none of `method`."""
     known = declared(method)

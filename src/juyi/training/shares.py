@@ -86,15 +86,12 @@ class ClassShares:
 
     def update(self, net: Network) -> None:
         """Estimate the shares anew from what the network says of target rows."""
-        modes = [(layer, layer.training) for layer in net.modules()]
         index = np.linspace(0, self.target.size - 1, min(self.limit, self.target.size)).astype(np.int64)
         found = None
         if self.processes.is_first:
             scores = compute(net, self.target, index, partial(net, domain=TARGET)).numpy()
             if np.isfinite(scores).all():  # else training is about to stop, and says why
                 found = self.estimate(scores)
-        for layer, mode in modes:
-            layer.training = mode
         found = take_from_first(found, self.processes)
         if found is not None:
             self.current = (1 - self.smoothing) * self.current + self.smoothing * found

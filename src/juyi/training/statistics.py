@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
 
-from juyi.nets import DomainBatchNorm, Network, frozen_parts
+from juyi.nets import BATCH_NORMS, Network, frozen_parts
 from juyi.training.batches import Rows
-
-BATCH_NORMS = (DomainBatchNorm, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 @torch.no_grad()

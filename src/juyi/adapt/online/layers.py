@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from juyi.nets import SOURCE, TARGET, DomainBatchNorm, Network
+from juyi.nets import BATCH_NORMS, SOURCE, TARGET, DomainBatchNorm, Network
 
 MOMENTUM = 0.1
 """How fast the statistics that serve after the stream follow those of the batches: the usual value of batch norm."""
-BATCH_NORMS = (DomainBatchNorm, nn.BatchNorm1d, nn.BatchNorm2d)
 OTHER_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 import numpy as np
 
 from juyi.adapt.online.base import Answer
 from juyi.adapt.online.request import Given
+from juyi.adapt.outcome import FLOOR, write_predictions
 from juyi.data.domain import Domain
 from juyi.measure import (
     class_balance_figure,
@@ -20,12 +19,10 @@ from juyi.measure import (
     wilson_interval,
 )
 from juyi.runs import RunFolder, labels_seen
-from juyi.runs.files import write_json, write_text
+from juyi.runs.files import write_json
 from juyi.training import Served
 from juyi.training.machine import now
 
-FLOOR = "source_only"
-"""What the model that is not adapted is called in the run folder, whatever it was trained by."""
 POINTS = 200
 """The most points of a line over the stream."""
 
@@ -58,7 +55,7 @@ class Outcome:
             self.method: np.concatenate([answer.probabilities for answer in answers]),
         }
         predictions = {name: p.argmax(1) for name, p in probabilities.items()}
-        self._write_predictions(given.stream, probabilities)
+        write_predictions(self.folder, given.stream, probabilities, self.classes)
         self._write_figures(given.stream, probabilities, predictions)
         shares = np.asarray(self.record["online"]["class_shares"])
         warnings = [*self.warnings, *collapse_warnings(predictions[self.method], shares, self.classes, self.method)]
@@ -118,16 +115,6 @@ class Outcome:
             served, floor = probabilities[self.method], probabilities[FLOOR]
             least = least_sure_figure(stream.x, served, floor, self.classes, names)
             write_json(self.folder.figures / "least_sure.json", least)
-
-    def _write_predictions(self, stream: Domain, probabilities: dict[str, np.ndarray]) -> None:
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["name", *(f"{name}{kind}" for name in probabilities for kind in ("", "_confidence"))])
-        columns = [(p.argmax(1), p.max(1)) for p in probabilities.values()]
-        for row in range(stream.size):
-            cells = [cell for codes, sure in columns for cell in (self.classes[codes[row]], f"{sure[row]:.4f}")]
-            table.writerow([stream.row_name(row), *cells])
-        write_text(self.folder.predictions, text.getvalue())
 
 
 def stream_figure(facts: list[dict[str, Any]], correct: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from juyi.adapt.online.guard import TOO_FEW
+from juyi.adapt.request import load_target
 from juyi.data import load, withhold_labels
-from juyi.data.domain import Domain
-from juyi.data.tables import LabelColumnMissingError
+from juyi.data.domain import Domain, data_entries
 from juyi.errors import DataError, ForeignFileError, RunFolderError
 from juyi.runs import RunFolder
 from juyi.runs.files import read_json, read_tensors
@@ -55,19 +55,7 @@ class Given:
 
     def described(self) -> dict[str, dict[str, Any]]:
         """What run.json says of the data."""
-        named = {"target": self.stream, "test": self.test}
-        return {
-            role: {
-                "name": domain.name,
-                "fingerprint": domain.fingerprint(),
-                "rows": domain.size,
-                "labelled": int(domain.labelled.sum()),
-                "shape": list(domain.x.shape[1:]),
-                "notes": list(domain.notes),
-            }
-            for role, domain in named.items()
-            if domain is not None
-        }
+        return data_entries({"target": self.stream, "test": self.test})
 
 
 def find_start(request: Request) -> tuple[RunFolder, str]:
@@ -77,10 +65,12 @@ def find_start(request: Request) -> tuple[RunFolder, str]:
         RunFolderError: there is no such run, or it is not finished.
     """
     folder = RunFolder.open(request.run)
-    record = folder.read()
-    if record.get("status") != "finished" or not record.get("serves"):
-        raise RunFolderError(f"{folder.path}: is not finished; first: juyi resume {folder.path}")
-    return folder, str(record["serves"])
+    serves = folder.read_finished().get("serves")
+    if not serves:
+        raise RunFolderError(
+            f"{folder.path / 'run.json'}: names no model that serves, so it is damaged; name another run"
+        )
+    return folder, str(serves)
 
 
 def prepare(request: Request, start: Served, seed: int) -> Given:
@@ -90,7 +80,7 @@ def prepare(request: Request, start: Served, seed: int) -> Given:
         DataError: data cannot be read or do not fit the model, or there are too few for a batch.
     """
     options: dict[str, Any] = {"label": request.label, "skip_bad": request.skip_bad, "seed": seed, "size": request.size}
-    stream = start.adopt(withhold_labels(_load(request.online, options)))
+    stream = start.adopt(withhold_labels(load_target(request.online, options)))
     if stream.size < TOO_FEW:
         what = f"{stream.size} {'image' if stream.is_images else 'row'}{'s' * (stream.size > 1)}"
         raise DataError(
@@ -102,13 +92,6 @@ def prepare(request: Request, start: Served, seed: int) -> Given:
         raise DataError(f"{test.name}: has no labels, so nothing can be scored on it; give labelled data as --test")
     same = test is not None and test.x.shape == stream.x.shape and np.array_equal(test.x, stream.x)
     return Given(stream, test, same)
-
-
-def _load(name: str, options: dict[str, Any]) -> Domain:
-    try:
-        return load(name, **options)
-    except LabelColumnMissingError:
-        return load(name, **{**options, "label": None})
 
 
 def expected_shares(folder: RunFolder, model: str, classes: int) -> tuple[np.ndarray, str]:

@@ -15,13 +15,24 @@ from rich.console import Console
 
 from juyi.adapt.online.base import Answer, OnlineAdapter
 from juyi.adapt.online.guard import cut
-from juyi.adapt.online.outcome import FLOOR, Outcome
+from juyi.adapt.online.outcome import Outcome
 from juyi.adapt.online.progress import Progress
 from juyi.adapt.online.request import Given, Request, expected_shares, find_start, prepare
-from juyi.errors import DataChangedError, RunFolderError, SettingError, WriteError
-from juyi.runs import RunFolder, labels_seen
+from juyi.adapt.outcome import FLOOR
+from juyi.adapt.request import notes_of
+from juyi.errors import RunFolderError, SettingError, WriteError
+from juyi.runs import RunFolder, fingerprints_in, labels_seen
 from juyi.runs.files import read_json, write_json, write_tensors
-from juyi.training import Served, check_known, choose_device, declared, given_again, join_processes, read_run
+from juyi.training import (
+    Served,
+    check_known,
+    choose_device,
+    command_name,
+    declared,
+    given_again,
+    join_processes,
+    read_run,
+)
 from juyi.training.machine import describe_machine, now, peak_memory, versions
 
 
@@ -59,7 +70,7 @@ def run(
     method.start(start, class_shares=shares.tolist())
     if out is not None and Path(out).resolve() == source.path.resolve():
         raise RunFolderError(f"{out}: is the run to begin at; name another folder with --out")
-    name = type(method).__module__.rpartition(".")[2]
+    name = command_name(type(method))
     folder = RunFolder.create(out, name, overwrite=overwrite)
     online = {"run": str(source.path), "model": model, "class_shares": shares.tolist(), "class_shares_from": whence}
     record = _first_record(request, method, name, given, online, source)
@@ -85,29 +96,18 @@ def resume(
         RunFolderError: the run is finished, or its record is damaged.
         DataChangedError: the data are no longer those that the run began with.
     """
-    record = folder.read()
-    if record.get("status") == "finished":
-        raise RunFolderError(f"{folder.path}: is finished; there is nothing to resume")
-    try:
+    record = folder.read_unfinished()
+    with folder.resuming_from_record():
         kind = methods[record["method"]]
         check_known(kind, record["hyperparameters"])
         method = kind(**record["hyperparameters"])
         request = Request(**record["request"])
         shares = [float(share) for share in record["online"]["class_shares"]]
-        began_with = {role: str(entry["fingerprint"]) for role, entry in record["data"].items() if role != "source"}
+        began_with = fingerprints_in(record)
         torch.set_num_threads(int(record["machine"]["threads"]))
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise RunFolderError(
-            f"{folder.path / 'run.json'}: cannot be resumed from ({error!r}); start a new run"
-        ) from error
     start = read_run(folder, FLOOR, None if request.net is None else given_again(folder, request.net, net))
     given = prepare(request, start, method.random_state)
-    for role, entry in given.described().items():
-        if entry["fingerprint"] != began_with.get(role):
-            raise DataChangedError(
-                f"{entry['name']}: has changed since the run in {folder.path} began (its fingerprint is "
-                f"{entry['fingerprint']}, not {began_with.get(role)}); restore it, or start a new run"
-            )
+    folder.check_unchanged(began_with, given.described())
     method.start(start, class_shares=shares)
     folder.sweep()
     record["status"] = "running"
@@ -140,11 +140,7 @@ def _first_record(
         "seconds": {},
         "openings": [],
         "results": [],
-        "notes": [
-            note if note.startswith(entry["name"]) else f"{entry['name']}: {note}"
-            for entry in data.values()
-            for note in entry["notes"]
-        ],
+        "notes": notes_of(data),
     }
 
 
