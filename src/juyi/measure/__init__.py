@@ -1,5 +1,6 @@
 """What can be known: intervals, the verdict, maps, and what the figures of a run hold.  Pure functions over arrays."""
 
+from juyi.measure.estimate import Estimate
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
 from juyi.measure.label_shift import bbse, fit_temperature, mean_prediction, mlls, shares_warning, total_variation
@@ -8,6 +9,7 @@ from juyi.measure.rejection import certainty, rejection_threshold
 from juyi.measure.verdict import collapse_warnings, verdict_from_test, verdict_without_labels
 
 __all__ = [
+    "Estimate",
     "PairedDifference",
     "bbse",
     "certainty",
