@@ -1,5 +1,6 @@
 """What can be known: intervals, the verdict, maps, and what the figures of a run hold.  Pure functions over arrays."""
 
+from juyi.measure.disagreement import dis2_bound
 from juyi.measure.estimate import Estimate
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
@@ -15,6 +16,7 @@ __all__ = [
     "certainty",
     "class_balance_figure",
     "collapse_warnings",
+    "dis2_bound",
     "fit_temperature",
     "joint_map",
     "least_sure_figure",
