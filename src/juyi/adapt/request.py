@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from juyi.adapt.base import Adapter
-from juyi.data import align, hold_out, load, withhold_labels
+from juyi.data import align, hold_out, load
 from juyi.data.classes import adopt_classes
 from juyi.data.domain import Domain, data_entries
 from juyi.data.doors import follow, rows_in_common
 from juyi.data.strangers import follow_with_strangers, unlabel_strangers
-from juyi.data.tables import LabelColumnMissingError
+from juyi.data.targets import give_labels, load_target, withhold
 from juyi.errors import DataError, SettingError
 from juyi.runs import RunFolder, labels_seen
 from juyi.training import Served, read_run
@@ -87,7 +87,7 @@ def prepare(request: Request, method: Adapter) -> Given:
     target = load_target(request.target, options) if request.target else None
     test = _load_test(request.test, source, options) if request.test else None
     if target is not None:
-        target = _give_labels(target, request.target_labels, source, method.random_state)
+        target = give_labels(target, request.target_labels, source, method.random_state)
         if request.unknown:
             target = unlabel_strangers(target, source)
     others = [] if target is None else [target]
@@ -147,32 +147,6 @@ def notes_of(data: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for entry in data.values()
         for note in entry["notes"]
     ]
-
-
-def load_target(name: str, options: dict[str, Any]) -> Domain:
-    """Load the target; a table of it may lack the column of labels, since none of them need be there."""
-    try:
-        return load(name, **options)
-    except LabelColumnMissingError:
-        return load(name, **{**options, "label": None})
-
-
-def _give_labels(target: Domain, wanted: str, source: Domain, seed: int) -> Domain:
-    """Erase the target's labels, except those that the person gives with `--target-labels`."""
-    if not target.labelled.all():  # rows without a label may be of any class of the source
-        target = adopt_classes(target, source)
-    return withhold(target, wanted, seed)
-
-
-def withhold(target: Domain, wanted: str, seed: int) -> Domain:
-    """Erase the target's labels, except those that `--target-labels` gives."""
-    try:
-        given = withhold_labels(target, wanted, seed)
-    except SettingError as error:
-        raise SettingError(f"--target-labels: {error}") from error
-    if wanted.lstrip("+-0") and not given.labelled.any():
-        raise DataError(f"--target-labels {wanted}: {target.name} holds no label that could be given; drop the option")
-    return given
 
 
 def _load_test(name: str, source: Domain, options: dict[str, Any]) -> Domain:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from juyi.adapt.online.guard import TOO_FEW
-from juyi.adapt.request import load_target
 from juyi.data import load, withhold_labels
 from juyi.data.domain import Domain, data_entries
+from juyi.data.targets import load_target
 from juyi.errors import DataError, ForeignFileError, RunFolderError
 from juyi.runs import RunFolder
 from juyi.runs.files import read_json, read_tensors
