@@ -13,6 +13,7 @@ from juyi.data.domain import Domain
 from juyi.data.parquet import DAMAGED, features_of
 from juyi.data.places import data_folder, sets_in, splits_in
 from juyi.data.recipes import cache_path
+from juyi.data.weather import WEATHER_ROWS
 
 _MNIST_ROWS = {"train": 60_000, "test": 10_000}
 
@@ -57,6 +58,7 @@ def known_data() -> list[KnownData]:
     """
     rows: dict[str, int | None] = {"train": 1297, "test": 500}
     known = [KnownData(name, dict(rows), "images", "built in") for name in ("digits", "digits_m")]
+    known.append(KnownData("weather", dict(WEATHER_ROWS), "features", "built in"))
     folder = data_folder()
     sets = sets_in(folder) if folder is not None else {}
     known += [_described(name, path) for name, path in sets.items()]
@@ -136,5 +138,6 @@ def _labels(domain: Domain) -> str:
     rows = f"all {known:,} rows" if known == domain.size else f"{known:,} of {domain.size:,} rows"
     if domain.classes is None:
         given = domain.y[domain.labelled]
-        return f"labels: {rows}, values from {given.min():.4g} to {given.max():.4g}"
+        values = f"{given.min():.4g} to {given.max():.4g} {domain.unit}".rstrip()
+        return f"labels: {rows}, values from {values}"
     return f"labels: {rows}"

@@ -36,6 +36,7 @@ class Domain:
         row_names: a name a row (a file's path, say), or None: the row numbers serve.
         columns: the names of the features, or None; compared when two domains are brought together.
         notes: sentences on what was done to the data when they were read (resized, skipped, ...).
+        unit: what labels that are numbers are counted in, such as "°C"; empty if unknown.
 
     Raises:
         DataError: if a shape, a type or a value does not fit the description above.
@@ -59,6 +60,7 @@ class Domain:
     row_names: Sequence[str] | None = None
     columns: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    unit: str = ""
 
     def __post_init__(self) -> None:
         x = self.x

@@ -217,5 +217,7 @@ def join(domains: Sequence[Domain], name: str) -> Domain:
         groups=tuple(domain.name for domain in domains),
         name=name,
         row_names=[f"{domain.name}/{domain.row_name(i)}" for domain in domains for i in range(domain.size)],
+        columns=domains[0].columns if len({domain.columns for domain in domains}) == 1 else None,
         notes=tuple(f"{domain.name}: {note}" for domain in domains for note in domain.notes),
+        unit=domains[0].unit,
     )

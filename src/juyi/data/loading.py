@@ -21,10 +21,15 @@ from juyi.data.places import data_folder, sets_in, splits_in
 from juyi.data.shapes import resize
 from juyi.data.splits import subset, subset_rows
 from juyi.data.tables import load_csv
+from juyi.data.weather import WEATHER_ROWS, weather
 from juyi.errors import DataError, nearest
 
-BUILT_IN: dict[str, Callable[[str], Domain]] = {"digits": builtin.digits, "digits_m": builtin.digits_m}
-"""Data that need neither files nor a network; each has the splits train and test."""
+BUILT_IN: dict[str, tuple[Sequence[str], Callable[[str, str | None], Domain]]] = {
+    "digits": (("train", "test"), lambda split, label: builtin.digits(split)),
+    "digits_m": (("train", "test"), lambda split, label: builtin.digits_m(split)),
+    "weather": (tuple(WEATHER_ROWS), weather),
+}
+"""Data that need neither files nor a network: their splits, and what reads one, given the column of the labels."""
 
 
 def load(
@@ -33,8 +38,8 @@ def load(
     """Read data by name.
 
     An existing path comes first: a folder of images (class subfolders are labels, a flat folder is unlabelled),
-    or a `.parquet`, `.csv` or `.npz` file.  Then the built-in `digits` and `digits_m`, then NAME@SPLIT in the
-    folder that `$JUYI_DATA` names, then the recipe `mnist_m`.  `hub/NAME:CONFIG@SPLIT` is fetched from the
+    or a `.parquet`, `.csv` or `.npz` file.  Then the built-in `digits`, `digits_m` and `weather`, then NAME@SPLIT in
+    the folder that `$JUYI_DATA` names, then the recipe `mnist_m`.  `hub/NAME:CONFIG@SPLIT` is fetched from the
     Hugging Face hub.  FOLDER@SPLIT means a subfolder, or FOLDER/SPLIT-*.parquet.  NAME@SPLIT+SPLIT joins splits
     and keeps them apart as groups; `[:N]` behind any name draws N rows.
 
@@ -83,7 +88,8 @@ class _Reader:
             return self._enough(self._path([Path(rest)], limit), limit)
         wanted = parse_name(self.name)
         if wanted.place in BUILT_IN:
-            return self._made(wanted, ("train", "test"), BUILT_IN[wanted.place])
+            splits, read = BUILT_IN[wanted.place]
+            return self._made(wanted, splits, lambda split: read(split, self.label))
         if wanted.place.startswith("hub/"):
             return self._each(
                 wanted,
