@@ -7,11 +7,14 @@ from juyi.measure.intervals import PairedDifference, paired_difference, wilson_i
 from juyi.measure.label_shift import bbse, fit_temperature, mean_prediction, mlls, shares_warning, total_variation
 from juyi.measure.maps import joint_map
 from juyi.measure.rejection import certainty, rejection_threshold
+from juyi.measure.sequential import Settled, labels_left, labels_to_settle, settle, settle_hint
+from juyi.measure.settled import verdict_from_labels
 from juyi.measure.verdict import collapse_warnings, verdict_from_test, verdict_without_labels
 
 __all__ = [
     "Estimate",
     "PairedDifference",
+    "Settled",
     "bbse",
     "certainty",
     "class_balance_figure",
@@ -19,14 +22,19 @@ __all__ = [
     "dis2_bound",
     "fit_temperature",
     "joint_map",
+    "labels_left",
+    "labels_to_settle",
     "least_sure_figure",
     "maps_figure",
     "mean_prediction",
     "mlls",
     "paired_difference",
     "rejection_threshold",
+    "settle",
+    "settle_hint",
     "shares_warning",
     "total_variation",
+    "verdict_from_labels",
     "verdict_from_test",
     "verdict_without_labels",
     "wilson_interval",
