@@ -1,11 +1,15 @@
 """What can be known: intervals, the verdict, maps, and what the figures of a run hold.  Pure functions over arrays."""
 
+from juyi.measure.accuracy import accuracy_of_adapted, average_thresholded_confidence, confidence_transport
+from juyi.measure.bounds import ben_david_bound, mansour_bound
 from juyi.measure.disagreement import dis2_bound
 from juyi.measure.estimate import Estimate
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
 from juyi.measure.label_shift import bbse, fit_temperature, mean_prediction, mlls, shares_warning, total_variation
+from juyi.measure.linear import linear_classifier, linear_prediction
 from juyi.measure.maps import joint_map
+from juyi.measure.margin import margin_bound
 from juyi.measure.rejection import certainty, rejection_threshold
 from juyi.measure.sequential import Settled, labels_left, labels_to_settle, settle, settle_hint
 from juyi.measure.settled import verdict_from_labels
@@ -15,17 +19,25 @@ __all__ = [
     "Estimate",
     "PairedDifference",
     "Settled",
+    "accuracy_of_adapted",
+    "average_thresholded_confidence",
     "bbse",
+    "ben_david_bound",
     "certainty",
     "class_balance_figure",
     "collapse_warnings",
+    "confidence_transport",
     "dis2_bound",
     "fit_temperature",
     "joint_map",
     "labels_left",
     "labels_to_settle",
     "least_sure_figure",
+    "linear_classifier",
+    "linear_prediction",
+    "mansour_bound",
     "maps_figure",
+    "margin_bound",
     "mean_prediction",
     "mlls",
     "paired_difference",
