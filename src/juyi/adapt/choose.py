@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import softmax
 
 from juyi.errors import DataError
-from juyi.measure import percent
+from juyi.measure.verdict import percent
 
 SOURCE_DROP = 0.05
 """A candidate whose accuracy on held-out source rows is lower than that of source only by more is out."""
