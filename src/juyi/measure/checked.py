@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from juyi.errors import DataError
+from juyi.errors import DataError, SettingError
 
 
 def matrix(values: np.ndarray, name: str, least_columns: int = 1) -> np.ndarray:
@@ -88,3 +88,13 @@ def same_columns(first: np.ndarray, second: np.ndarray, name: str) -> None:
         raise DataError(
             f"{name}: the source has {first.shape[1]} columns and the target {second.shape[1]}; they must be the same"
         )
+
+
+def check_delta(delta: float) -> None:
+    """Refuse a probability of failure that is none.
+
+    Raises:
+        SettingError: `delta` is not strictly between 0 and 1.
+    """
+    if not 0 < delta < 1:
+        raise SettingError(f"delta: {delta} is not between 0 and 1; 0.01 is usual")

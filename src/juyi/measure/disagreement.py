@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 
 from juyi.errors import SettingError
-from juyi.measure.checked import codes, matrix, same_columns
+from juyi.measure.checked import check_delta, codes, matrix, same_columns
 from juyi.measure.estimate import Estimate
 
-WEIGHTS = (0.25, 0.5, 1.0, 2.0, 4.0)
+WEIGHTS = {"convex": (0.25, 0.5, 1.0, 2.0), "consistent": (0.5, 1.0, 2.0)}
 """How much disagreeing on the target counts against agreeing on the source, one critic each; the best is taken."""
 RIDGE = 1e-4
 STEPS = 100
@@ -26,6 +27,7 @@ def dis2_bound(
     delta: float = 0.01,
     features_source: np.ndarray | None = None,
     features_target: np.ndarray | None = None,
+    critic: Literal["convex", "consistent"] = "convex",
     held_out: bool = False,
     seed: int = 0,
 ) -> Estimate:
@@ -42,14 +44,19 @@ def dis2_bound(
         accuracy_target ≥ accuracy_source − max_h′ Δ̂(h′) − ε,   ε = √((n_s + 4 n_t) ln(1/δ) / (2 n_s n_t))
 
     Critics are linear in the scores (or in the features).  Rates of agreement cannot be climbed, so the critic
-    minimises a loss that is convex, with z the critic's scores and ŷ the classifier's prediction:
+    minimises a loss, with z the critic's scores and ŷ the classifier's prediction:
 
-        mean_source CE(z, ŷ) + w · mean_target ln(1 + exp(z_ŷ − mean_{k≠ŷ} z_k))
+        mean_source CE(z, ŷ) + w · mean_target ln(1 + exp(z_ŷ − other(z)))
 
-    Being convex it has one minimum, the same from every start: restarts would change nothing, and L-BFGS starts at 0.
-    What does change the critic is w; five are tried (¼ to 4; the paper has 1), and of all critics passed on the way
-    the one of the largest Δ̂ is taken.  A critic that disagreed more may still exist, so this is an estimate of the
-    bound and no guarantee.
+    `critic="convex"` is the paper's: other(z) = mean_{k≠ŷ} z_k.  The loss is convex, so it has one minimum, the same
+    from every start: restarts would change nothing, and L-BFGS starts at 0.  `critic="consistent"` has
+    other(z) = ln Σ_{k≠ŷ} exp z_k, that is −ln(1 − softmax(z)_ŷ).  It is not convex with three classes or more, but its
+    least value is where the discrepancy is largest, which cannot be said of the other; it starts where the convex
+    one ended.  It finds much worse critics, and so gives a bound that fails less often and tells less.
+
+    What also changes the critic is w; several are tried (the paper has 1), and of all critics passed on the way the
+    one of the largest Δ̂ is taken.  A critic that disagreed more may still exist, so this is an estimate of the bound
+    and no guarantee.
 
     By default Δ̂ is taken on the rows that the critic was fitted on.  For a maximum this is the safe side: Δ̂ of the
     best critic on these rows is at least Δ̂ of the truly best one, to which ε applies.  With few rows or many features
@@ -63,6 +70,7 @@ def dis2_bound(
         delta: δ, the share of samples in which the bound may fail by chance, strictly between 0 and 1.
         features_source: float, N×d: what critics look at instead of the scores; both sides or none.
         features_target: float, M×d.
+        critic: by which loss critics are found, "convex" or "consistent".
         held_out: whether the bound is taken on rows that the critic was not fitted on.
         seed: of the halves of `held_out`; without it nothing is random.
 
@@ -73,7 +81,7 @@ def dis2_bound(
     Raises:
         DataError: a side has fewer than two rows, NaN, or other classes; a label is outside the classes, or all rows
             are of one class.
-        SettingError: `delta` is out of its range, or features of one side only are given.
+        SettingError: `delta` is out of its range, `critic` is unknown, or features of one side only are given.
 
     Example:
         >>> random = np.random.default_rng(0)
@@ -87,14 +95,16 @@ def dis2_bound(
         (np.True_, 0.9)
 
     Source: Rosenfeld and Garg, "(Almost) Provable Error Bounds Under Distribution Shift via Disagreement Discrepancy",
-    NeurIPS 2023, Theorem 3.3 (the bound) and section 4 (the loss).
+    NeurIPS 2023: the bound, and the convex loss.  Marchant, Cullen, Liu and Erfani, "On the Bayes Inconsistency of
+    Disagreement Discrepancy Surrogates", 2025: why not the convex one, and the other.
     """
     source, target = matrix(scores_source, "scores of the source", 2), matrix(scores_target, "scores of the target", 2)
     same_columns(source, target, "scores")
     classes = source.shape[1]
     label = codes(label_source, len(source), "labels of the source", classes)
-    if not 0 < delta < 1:
-        raise SettingError(f"delta: {delta} is not between 0 and 1; 0.01 is usual")
+    check_delta(delta)
+    if critic not in WEIGHTS:
+        raise SettingError(f"critic: {critic!r} is unknown; known are {', '.join(WEIGHTS)}")
     seen_source, seen_target = _what_critics_see(source, target, features_source, features_target)
     said_source, said_target = source.argmax(1), target.argmax(1)
     fitted: tuple[np.ndarray | slice, np.ndarray | slice] = (slice(None), slice(None))
@@ -107,6 +117,7 @@ def dis2_bound(
         (seen_source[fitted[0]], said_source[fitted[0]], seen_target[fitted[1]], said_target[fitted[1]]),
         (seen_source[judged[0]], said_source[judged[0]], seen_target[judged[1]], said_target[judged[1]]),
         classes,
+        critic,
     )
     n, m = len(label[judged[0]]), len(said_target[judged[1]])
     accuracy = float((said_source == label)[judged[0]].mean())
@@ -150,13 +161,14 @@ Sides = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """What critics see of the source, what the classifier says of it; the same of the target."""
 
 
-def largest_discrepancy(fitted: Sides, judged: Sides, classes: int) -> float:
+def largest_discrepancy(fitted: Sides, judged: Sides, classes: int, critic: str) -> float:
     """Return the largest disagreement discrepancy that a linear critic reaches, at least 0, which is ĥ's own.
 
     Args:
         fitted: the rows on which critics learn.
         judged: the rows on which the discrepancy is taken.
         classes: C.
+        critic: by which loss.
     """
     best = 0.0
 
@@ -166,13 +178,18 @@ def largest_discrepancy(fitted: Sides, judged: Sides, classes: int) -> float:
         agree = [float(((judged[i] @ w).argmax(1) == judged[i + 1]).mean()) for i in (0, 2)]
         best = max(best, agree[0] - agree[1])
 
-    start = np.zeros(classes * fitted[0].shape[1])
-    for weight in WEIGHTS:
-        result = minimize(
-            critic_loss, start, (*fitted, classes, weight), "L-BFGS-B", True, callback=judge, options={"maxiter": STEPS}
-        )
+    def descend(start: np.ndarray, weight: float, convex: bool) -> np.ndarray:
+        given = (*fitted, classes, weight, convex)
+        result = minimize(critic_loss, start, given, "L-BFGS-B", True, callback=judge, options={"maxiter": STEPS})
         judge(result.x)
-        start = result.x
+        end: np.ndarray = result.x
+        return end
+
+    at = np.zeros(classes * fitted[0].shape[1])
+    if critic == "consistent":
+        at = descend(at, 1.0, True)
+    for weight in WEIGHTS[critic]:
+        at = descend(at, weight, critic == "convex")
     return best
 
 
@@ -184,26 +201,32 @@ def critic_loss(
     said_target: np.ndarray,
     classes: int,
     weight: float,
+    convex: bool,
 ) -> tuple[float, np.ndarray]:
-    """Return the loss of a linear critic, which is convex in its weights, and its gradient.
+    """Return the loss of a linear critic and its gradient.
 
     Cross-entropy to what the classifier says on the source + `weight` × the disagreement loss on the target
     + a ridge of 10⁻⁴ ‖W‖², without which nothing would keep the weights finite.
     """
     w = weights.reshape(classes, -1).T
-    z, n = source @ w, np.arange(len(source))
+    z, rows = source @ w, np.arange(len(source))
     normal = logsumexp(z, axis=1)
-    loss = float((normal - z[n, said_source]).mean())
+    loss = float((normal - z[rows, said_source]).mean())
     pull = np.exp(z - normal[:, None])
-    pull[n, said_source] -= 1
+    pull[rows, said_source] -= 1
     gradient = source.T @ pull / len(source)
 
-    z, m = target @ w, np.arange(len(target))
-    said = z[m, said_target]
-    margin = said - (z.sum(1) - said) / (classes - 1)
-    loss += weight * float(np.logaddexp(0, margin).mean())
-    slope = expit(margin)
-    pull = np.repeat(-slope[:, None] / (classes - 1), classes, axis=1)
-    pull[m, said_target] = slope
+    z, rows = target @ w, np.arange(len(target))
+    said = z[rows, said_target]
+    if convex:
+        other, share = (z.sum(1) - said) / (classes - 1), np.full_like(z, 1 / (classes - 1))
+    else:
+        z[rows, said_target] = -np.inf
+        other = logsumexp(z, axis=1)
+        share = np.exp(z - other[:, None])
+    slope = expit(said - other)
+    loss += weight * float(np.logaddexp(0, said - other).mean())
+    pull = -slope[:, None] * share
+    pull[rows, said_target] = slope
     gradient += weight * (target.T @ pull) / len(target)
     return loss + RIDGE * float((w * w).sum()), (gradient + 2 * RIDGE * w).T.ravel()
