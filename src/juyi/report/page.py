@@ -166,23 +166,32 @@ def maps(figure: dict[str, Any], drawn: dict[str, Variants]) -> str:
         panels.append(f"<figure><figcaption>{when} <small>{escape(model)}</small></figcaption>{place}</figure>")
     if not panels:
         return ""
+    body = (
+        f'{colour_switch(figure)}<div class="pair">{"".join(panels)}</div>'
+        '<p class="hint">Drag to zoom in, double-click to go back.</p>'
+    )
+    return section("maps", "What the network sees", body, MAPS_NOTE)
+
+
+def colour_switch(figure: dict[str, Any]) -> str:
+    """Write the maps' key, and the switch between colours by domain and by class where there are classes."""
     choices = "".join(
         f'<label><input type="radio" name="view" value="{view}"{" checked" if view == "domain" else ""}>{view}</label>'
         for view in ("domain", "class")
     )
     keys = [("source", "source"), ("target", "target")]
     domains = "".join(f'<li><i class="dot" style="background:var(--{c})"></i>{n}</li>' for n, c in keys)
+    if not figure.get("classes"):
+        return f'<div class="controls"><ul class="key domain">{domains}</ul></div>'
     classes = "".join(
         f'<li><i class="dot" style="background:var(--class{i % charts.CLASS_COLOURS})"></i>{escape(name)}</li>'
-        for i, name in enumerate(figure.get("classes") or [])
+        for i, name in enumerate(figure["classes"])
     )
     shapes = '<li class="shape">● source, by its label</li><li class="shape">✕ target, by the model’s prediction</li>'
-    body = (
+    return (
         f'<div class="controls"><fieldset class="switch"><legend>Colour by</legend>{choices}</fieldset>'
         f'<ul class="key domain">{domains}</ul><ul class="key class" hidden>{shapes}{classes}</ul></div>'
-        f'<div class="pair">{"".join(panels)}</div><p class="hint">Drag to zoom in, double-click to go back.</p>'
     )
-    return section("maps", "What the network sees", body, MAPS_NOTE)
 
 
 def balance(figure: dict[str, Any], drawn: dict[str, Variants]) -> str:

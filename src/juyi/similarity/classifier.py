@@ -83,18 +83,16 @@ def of_features(backbone: Backbone, sides: Sides, space: Space, seed: int) -> Cl
     scores = [
         logits(model.decision_function(x), there, len(source.classes)) for x in (space.source[held], space.target)
     ]
-    absent = sorted(set(np.flatnonzero(source.class_counts())) - set(there.tolist()))
-    gone = (
-        (f"no labelled row of {', '.join(source.classes[k] for k in absent)} was left to learn from",) if absent else ()
-    )
     counts = source.class_counts()
-    what = "the features" if backbone.served is not None or source.is_images else "the columns"
-    name = f"a logistic regression on {what}"
-    note = (
-        f"the classifier is {name}, learnt on {min(len(training), TRAINED_ON):,} labelled source rows, judged on others"
+    absent = sorted(set(np.flatnonzero(counts)) - set(there.tolist()))
+    notes = (
+        (f"no labelled row was left to learn from of {listed([source.classes[k] for k in absent])}",) if absent else ()
     )
+    name = f"a logistic regression on the {'features' if backbone.served or source.is_images else 'columns'}"
+    learnt = min(len(training), TRAINED_ON)
+    note = f"the classifier is {name}, learnt on {learnt:,} labelled source rows and judged on {len(held):,} others"
     return Classifier(
-        name, source.classes, held, scores[0], source.y[held], scores[1], counts / counts.sum(), (note, *gone)
+        name, source.classes, held, scores[0], source.y[held], scores[1], counts / counts.sum(), (note, *notes)
     )  # fmt: skip
 
 
