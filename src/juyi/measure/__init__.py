@@ -1,18 +1,25 @@
 """What can be known: intervals, the verdict, maps, and what the figures of a run hold.  Pure functions over arrays."""
 
 from juyi.measure.accuracy import accuracy_of_adapted, average_thresholded_confidence, confidence_transport
+from juyi.measure.bootstrap import bootstrap_interval
 from juyi.measure.bounds import ben_david_bound, mansour_bound
+from juyi.measure.class_shares import estimate_label_shift
 from juyi.measure.disagreement import dis2_bound
 from juyi.measure.estimate import Estimate
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
+from juyi.measure.kernel import energy_distance, mmd
 from juyi.measure.label_shift import bbse, fit_temperature, mean_prediction, mlls, shares_warning, total_variation
 from juyi.measure.linear import linear_classifier, linear_prediction
 from juyi.measure.maps import joint_map
 from juyi.measure.margin import margin_bound
+from juyi.measure.moments import coral_distance, frechet_distance
+from juyi.measure.proxy import proxy_a_distance
 from juyi.measure.rejection import certainty, rejection_threshold
 from juyi.measure.sequential import Settled, labels_left, labels_to_settle, settle, settle_hint
 from juyi.measure.settled import verdict_from_labels
+from juyi.measure.tests_by_feature import feature_tests
+from juyi.measure.transport import sliced_wasserstein, wasserstein
 from juyi.measure.verdict import collapse_warnings, verdict_from_test, verdict_without_labels
 
 __all__ = [
@@ -23,12 +30,18 @@ __all__ = [
     "average_thresholded_confidence",
     "bbse",
     "ben_david_bound",
+    "bootstrap_interval",
     "certainty",
     "class_balance_figure",
     "collapse_warnings",
     "confidence_transport",
+    "coral_distance",
     "dis2_bound",
+    "energy_distance",
+    "estimate_label_shift",
+    "feature_tests",
     "fit_temperature",
+    "frechet_distance",
     "joint_map",
     "labels_left",
     "labels_to_settle",
@@ -40,14 +53,18 @@ __all__ = [
     "margin_bound",
     "mean_prediction",
     "mlls",
+    "mmd",
     "paired_difference",
+    "proxy_a_distance",
     "rejection_threshold",
     "settle",
     "settle_hint",
     "shares_warning",
+    "sliced_wasserstein",
     "total_variation",
     "verdict_from_labels",
     "verdict_from_test",
     "verdict_without_labels",
+    "wasserstein",
     "wilson_interval",
 ]
