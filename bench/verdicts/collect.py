@@ -58,7 +58,7 @@ class Thirds(Silent):
 def settings(name: str, domain: Domain, seed: int) -> dict:
     """About 200 steps: few, so that a run takes seconds; adamatch, whose steps are three times as dear, 150."""
     steps = {"adamatch": 150}.get(name, 200) if domain.is_images else 400
-    found = {"net": "lenet" if domain.is_images else "mlp", "random_state": seed, "precision": "float32"}
+    found = {"net": "lenet5" if domain.is_images else "mlp", "random_state": seed, "precision": "float32"}
     found |= {"augment": "weak", "flip": True} if domain.x.shape[2:] == (32, 32) and domain.is_images else {}
     epochs = max(2, round(steps * 64 / domain.size))
     return found | ({"epochs": epochs, "target_epochs": max(2, epochs // 2)} if name == "shot" else {"epochs": epochs})
