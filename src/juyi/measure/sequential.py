@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ CLEAR, CLOSE = 3 / 4, 3 / 5
 """Assumed likewise: on what share of the rows on which exactly one model is right the better one is."""
 POWER = 0.8
 """A number of labels settles it if it does so in this share of the simulated orders."""
-_SIMULATED = 200
+_SIMULATED, _CONTINUED = 300, 100
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,10 @@ def labels_until(
 
     Args:
         z: int, orders×t: the labels of each order.
-        population: N_D.
+        population: N_D; it, N, margin and alpha are as in `settle`.
         rows_total: N.
-        margin: as in `settle`.
-        alpha: as in `settle`.
+        margin: what does not matter.
+        alpha: the probability of a wrong answer.
 
     Returns:
         int, orders; t + 1 where t labels are too few.
@@ -177,7 +178,7 @@ def labels_until(
 def labels_to_settle(disagreeing: int, total: int, margin: float = 0.02, alpha: float = 0.05) -> tuple[int, int]:
     """Estimate how many labels will settle which of two models is better.
 
-    The test itself is run on 200 simulated orders of a population in which neither model is right on a quarter of the
+    The test itself is run on 300 simulated orders of a population in which neither model is right on a quarter of the
     disagreeing rows, and the better one on 3 of 4 (then 3 of 5) of those on which exactly one is.
 
     Args:
@@ -195,17 +196,27 @@ def labels_to_settle(disagreeing: int, total: int, margin: float = 0.02, alpha: 
 
     Example:
         >>> labels_to_settle(400, 2000), labels_to_settle(30, 2000)
-        ((60, 225), (0, 0))
+        ((60, 230), (0, 0))
     """
     check_population(disagreeing, total, margin, alpha)
     if disagreeing <= margin_rows(margin, total):
         return 0, 0
     rng = np.random.default_rng(disagreeing)
-    likely, worst = (
-        _enough(np.empty(0, np.int64), _population(disagreeing, share), total, margin, alpha, rng)
-        for share in (CLEAR, CLOSE)
-    )
+    z = np.empty(0, np.int64)
+    needed = [_enough(z, _population(disagreeing, p), total, margin, alpha, rng) for p in (CLEAR, CLOSE)]
+    likely, worst = (two_digits(labels, disagreeing) for labels in needed)
     return min(likely, worst), max(likely, worst)
+
+
+def two_digits(number: int, most: int) -> int:
+    """Round up to two digits, as simulated numbers deserve, but to no more than `most`.
+
+    Example:
+        >>> two_digits(227, 400), two_digits(391, 395)
+        (230, 395)
+    """
+    unit = 10 ** max(0, len(str(number)) - 2)
+    return min(-(-number // unit) * unit, most)
 
 
 def labels_left(z: np.ndarray, population: int, rows_total: int, margin: float = 0.02, alpha: float = 0.05) -> int:
@@ -222,7 +233,7 @@ def labels_left(z: np.ndarray, population: int, rows_total: int, margin: float =
         alpha: as in `settle`.
 
     Returns:
-        With so many more, four in five of 200 simulated continuations are settled; at most N_D − t.
+        With so many more, four in five of 100 simulated continuations are settled; at most N_D − t.
 
     Example:
         >>> labels_left(np.ones(5, int), 400, 2000) < labels_left(np.array([1, -1, 1, -1, 1]), 400, 2000)
@@ -232,10 +243,10 @@ def labels_left(z: np.ndarray, population: int, rows_total: int, margin: float =
     z = np.asarray(z, np.int64)
     rng = np.random.default_rng(population)
     counts = np.array([(z == value).sum() for value in (-1, 0, 1)])
-    shares = rng.dirichlet(counts + 1.0, _SIMULATED)
+    shares = rng.dirichlet(counts + 1.0, _CONTINUED)
     left = population - len(z)
     rest = np.stack([np.repeat((-1, 0, 1), rng.multinomial(left, row)) for row in shares])
-    return max(0, _enough(z, rest, rows_total, margin, alpha, rng) - len(z))
+    return two_digits(max(0, _enough(z, rest, rows_total, margin, alpha, rng) - len(z)), left)
 
 
 def _population(disagreeing: int, share: float) -> np.ndarray:
@@ -277,7 +288,7 @@ def settle_hint(disagreeing: int, total: int, run: object = None, *, rows: str =
 
     Example:
         >>> settle_hint(400, 2000, "here")
-        'About 60 labels of images drawn at random from those 400 settle it (225 if it is close): juyi settle here'
+        'About 60 labels of images drawn at random from those 400 settle it (230 if it is close): juyi settle here'
     """
     likely, worst = labels_to_settle(disagreeing, total)
     if not worst:
@@ -286,5 +297,5 @@ def settle_hint(disagreeing: int, total: int, run: object = None, *, rows: str =
     about = f"About {likely:,} labels" if likely > 1 else "One label"
     return (
         f"{about} of {rows} drawn at random from those {disagreeing:,} settle it{close}: "
-        f"juyi settle {'RUN' if run is None else run}"
+        f"juyi settle {'RUN' if run is None else shlex.quote(str(run))}"
     )
