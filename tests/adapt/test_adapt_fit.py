@@ -29,7 +29,6 @@ X, Y = data()
         ({"X": X, "y": Y[:-1]}, ["y has shape (39,), but X has 40 rows"]),
         ({"X": X, "y": np.eye(2)[Y]}, ["one label a row (no one-hot codes)"]),
         ({"X": X, "y": np.zeros(40, int)}, ["all labelled rows are of one class, 0"]),
-        ({"X": X, "y": np.linspace(0, 1.1, 40)}, ["its labels are numbers", "bin them first"]),
         ({"X": X, "y": [None] * 40}, ["source: has no labels"]),
         ({"X": X, "y": [*"ab" * 19, 3, 4]}, ["y mixes 'a' (row 0) and 3 (row 38)"]),
         ({"X": np.where(X[3, 1] == X, np.nan, X), "y": Y}, ["row 3, column 1 is nan"]),
@@ -54,6 +53,11 @@ def test_what_fit_cannot_use(method, arguments, words):
     assert "\n" not in str(refusal.value)
     with pytest.raises(NotFittedError):
         model.predict(X)
+
+
+def test_numbers_are_refused_by_a_method_that_tells_classes():
+    with pytest.raises(DataError, match=r"its labels are numbers, but DANN tells classes; bin them first.*SourceOnly"):
+        DANN(**QUICK).fit(X, np.linspace(0, 1.1, 40), target=X)
 
 
 def test_domains_with_other_classes():

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -21,7 +21,7 @@ from juyi.data import align, as_domain, check_trainable
 from juyi.data.domain import Domain
 from juyi.errors import DataError, JuyiError, SettingError
 from juyi.measure import mean_prediction
-from juyi.nets import BATCH_NORMS, SOURCE, TARGET, Network, build_network, default_network, freeze
+from juyi.nets import BATCH_NORMS, SOURCE, TARGET, LabelScale, Network, build_network, default_network, freeze
 from juyi.nets.freezing import frozen_parts
 from juyi.training import (
     Batches,
@@ -72,6 +72,15 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
 
     needs_target_labels: ClassVar[bool] = False
     """Whether some target labels must be given."""
+
+    regression: ClassVar[bool] = False
+    """Whether it can tell numbers as well as classes."""
+
+    floor: ClassVar[str] = "source_only"
+    """The method that it has to beat, by its name on the command line: what could be had without transferring."""
+
+    remarks_: tuple[str, ...] = ()
+    """What it found while it learnt and a person should know, in sentences, such as which relation holds."""
 
     net: str | nn.Module = hyperparameter(
         default="auto", help="network: a name, module:factory, hub/NAME, its folder, or auto (by the data's shape)"
@@ -191,7 +200,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         domains = (source,) if target is None else (source, as_domain(target, name="target"))
         aligned = align(*domains)
         self.learn(aligned[0], aligned[1] if target is not None else None)
-        if not isinstance(X, Domain):
+        if not isinstance(X, Domain) and source.classes is not None:
             self.classes_ = _as_written(y, np.asarray(self.domain_classes_))
         return self
 
@@ -217,7 +226,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         else:
             self.check_data(source, target)
             source_rows = Rows(source, device)
-            net = self._network(source_rows, len(source.classes or ()))
+            net = self._network(source_rows, outputs_of(source))
             start = Served(net, source.x.shape[1:], source.classes or (), source.columns)
         net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         rows = source_rows or target_rows
@@ -258,7 +267,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     def check_data(self, source: Domain, target: Domain | None) -> None:
         """Raise a `DataError` if a domain cannot be learnt from: one class, no labels, fewer rows than a batch."""
         if source.classes is None and source.labelled.any():
-            raise DataError(f"{source.name}: its labels are numbers, but methods of adapt tell classes; bin them first")
+            self.check_numbers(source)
         check_trainable(source, self.batch)
         if target is not None:
             check_trainable(target, self.batch, needs_labels=False)
@@ -267,6 +276,23 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
                     f"{target.name}: {type(self).__name__} needs some labels of the target, and none is given; "
                     "give some with --target-labels, or use another method"
                 )
+
+    def check_numbers(self, source: Domain) -> None:
+        """Raise an error unless the method, under its settings, can learn to tell the numbers of this source."""
+        if not self.regression:
+            able = ", ".join(sorted(kind.__name__ for kind in Adapter.__subclasses__() if kind.regression))
+            raise DataError(
+                f"{source.name}: its labels are numbers, but {type(self).__name__} tells classes; bin them first, "
+                f"or use a method that tells numbers ({able})"
+            )
+        if self.class_shares == "estimated":
+            raise SettingError("--class-shares estimated: numbers have no classes to be shared out; leave it out")
+        known = source.y[source.labelled]
+        if known.min() == known.max():
+            raise DataError(
+                f"{source.name}: all labelled rows have the number {known[0]:g}, so there is nothing to learn; "
+                "add rows with other numbers"
+            )
 
     def check_network(self, source: Domain | Served) -> Network:
         """Return the network, built on two rows of the source, or that of a trained model.
@@ -283,7 +309,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
             return net
         rows = Rows(source.select(np.arange(min(2, source.size))), torch.device("cpu"))
         try:
-            net = self._network(rows, len(source.classes or ())).eval()
+            net = self._network(rows, outputs_of(source)).eval()
             with torch.no_grad():
                 found = tuple(net(rows.x).shape)
         except JuyiError:
@@ -294,7 +320,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
                 f"({type(error).__name__}: {error}); mend it, or name another"
             ) from error
         self.check_net(net)
-        wanted = (rows.size, len(source.classes or ()))
+        wanted = (rows.size, outputs_of(source))
         if found != wanted:
             raise SettingError(f"--net {self.net}: gives scores of shape {found}, not {wanted}; mend its head")
         return net
@@ -311,13 +337,18 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
 
     def _network(self, source: Rows, outputs: int) -> Network:
         """Build the network for the source's rows, the same for the same seed."""
+        labels = label_scale(source) if source.y.is_floating_point() else None
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.random_state)
-            name = default_network(source.x) if self.net == "auto" else self.net
-            return build_network(name, source.x, outputs, weights=self.weights, freeze=self.freeze, **self.layers)
+            name = default_network(source.x, labels is not None) if self.net == "auto" else self.net
+            return build_network(
+                name, source.x, outputs, weights=self.weights, freeze=self.freeze, labels=labels, **self.layers
+            )
 
     def _started(self, served: Served) -> Network:
         """A copy of the network of a trained model, to be trained further."""
+        if served.tells_numbers and not self.regression:
+            raise SettingError(f"{type(self).__name__}: tells classes, but the model that it is given tells numbers")
         net = copy.deepcopy(served.net)
         if self.freeze is not None:
             freeze(net, self.freeze)
@@ -370,7 +401,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         return tuple(word.strip() for word in self.exclude_operations.split(",") if word.strip())
 
     def scores(self, X: Any, *, domain: str = TARGET) -> np.ndarray:
-        """Return the scores (logits), N×C, float32, of rows of the target (or of the `source`)."""
+        """Return the scores (logits), N×C, float32, of rows of the target (or of the `source`); or numbers, N×1."""
         return self._served().scores(X, domain)
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -378,7 +409,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         return self._served().predict_proba(X)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the predicted class of each target row, N."""
+        """Return the predicted class of each target row, N; or the number, in the labels' unit."""
         return self._served().predict(X)
 
     def transform(self, X: Any) -> np.ndarray:
@@ -390,7 +421,9 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         return self._served().features(X, SOURCE)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the accuracy on labelled target rows."""
+        """Return the accuracy on labelled target rows; for numbers R², 1 − Σ(y − ŷ)² / Σ(y − ȳ)²."""
+        if self._served().tells_numbers:
+            return self._score_numbers(X, y, sample_weight)
         domain = as_domain(X, y)
         if domain.classes is None or not domain.labelled.any():
             raise DataError(f"{domain.name}: has no labels of classes, so nothing can be scored on it; give y")
@@ -400,9 +433,30 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         predicted = self.predict(domain.select(known)).astype(str)
         return float(accuracy_score(truth, predicted, sample_weight=weight))
 
+    def _score_numbers(self, X: Any, y: Any, sample_weight: Any) -> float:
+        domain = as_domain(X)
+        truth = domain.y if y is None else np.ma.filled(np.ma.asarray(y, dtype=float), np.nan)
+        known = domain.labelled if y is None else ~np.isnan(truth)
+        if domain.classes is not None or known.sum() < 2:
+            raise DataError(f"{domain.name}: has not two numbers as labels, so nothing can be scored on it; give y")
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(r2_score(truth[known], self.predict(domain.select(known)), sample_weight=weight))
+
     def _served(self) -> Served:
         check_is_fitted(self, "net_")
         return Served(self.net_, self.shape_, self.classes_, self.columns_)
+
+
+def outputs_of(source: Domain) -> int:
+    """How many outputs a network has for these labels: one a class, or one for numbers."""
+    return 1 if source.classes is None else len(source.classes)
+
+
+def label_scale(rows: Rows) -> LabelScale:
+    """The mean and the spread of the labelled rows' numbers; a spread of 0 counts as 1."""
+    known = rows.y[torch.from_numpy(rows.labelled_rows).to(rows.y.device)].double()
+    spread = float(known.std(correction=0)) if len(known) else 0.0
+    return LabelScale(float(known.mean()) if len(known) else 0.0, spread or 1.0)
 
 
 def _as_written(y: Any, names: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""Losses that compare scores with the labels that a person gave."""
+"""Losses that compare scores, or numbers, with the labels that a person gave."""
 
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 
 def label_loss(scores: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -20,3 +20,18 @@ def label_loss(scores: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor
         2.3026
     """
     return cross_entropy(scores.float(), labels, label_smoothing=smoothing)
+
+
+def number_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean squared error of told numbers: mean (s − y)².
+
+    Args:
+        scores: what the network says, N×1.
+        labels: the numbers, N, in the same unit (standardised ones, say).
+
+    Example:
+        >>> import torch
+        >>> number_loss(torch.tensor([[1.0], [2.0]]), torch.tensor([1.0, 4.0])).item()
+        2.0
+    """
+    return mse_loss(scores.float().squeeze(1), labels.float())

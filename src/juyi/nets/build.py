@@ -14,9 +14,12 @@ from juyi.nets.hub import hub_network
 from juyi.nets.hub_files import is_hub
 from juyi.nets.library import NETWORKS, CosineHead
 from juyi.nets.network import Network, standardiser
-from juyi.nets.normalisation import ORDINARY_BATCH_NORMS
+from juyi.nets.normalisation import ORDINARY_BATCH_NORMS, LabelScale
 from juyi.nets.own import own_network
 from juyi.nets.weights import fill
+
+FEW_COLUMNS = 16
+"""Numbers are told by a linear network from so few columns, unless another is named."""
 
 
 def build_network(
@@ -29,6 +32,7 @@ def build_network(
     head: str = "own",
     weights: str | None = None,
     freeze: str | None = None,
+    labels: LabelScale | None = None,
 ) -> Network:
     """Return a new network for rows like `x` (N×C×H×W uint8 images or N×d float32 features).
 
@@ -44,6 +48,7 @@ def build_network(
         head: `own`, the network's, or `cosine` (`juyi.nets.CosineHead`) in its place.
         weights: a safetensors file to fill it with (`juyi.nets.weights`), or None.
         freeze: names of parts that stay as they are, separated by commas (`juyi.nets.freezing`), or None.
+        labels: the scale of the labels where these are numbers; None for classes.
 
     Raises:
         SettingError: no such network, weights or part, or it does not fit the data's shape.
@@ -71,6 +76,7 @@ def build_network(
         network = _tried(network, x, outputs)  # layers that are lazy have their shapes only after it
         _fit_batch_norm(network, batch_norm)
     fit_head(network, head)
+    network.label_scale = labels
     if weights is not None:
         fill(network, _text("weights", weights))
     if freeze is not None:
@@ -92,8 +98,8 @@ def _text(name: str, value: object) -> str:
 
 def _named(net: str, x: Tensor, outputs: int, batch_norm: str, standardise: str) -> Network:
     shape = tuple(x.shape[1:])
-    if len(shape) == 1 and net != "mlp":
-        raise SettingError(f"--net {net}: is a network for images, but the data are features; use mlp")
+    if len(shape) == 1 and net not in ("mlp", "linear"):
+        raise SettingError(f"--net {net}: is a network for images, but the data are features; use mlp or linear")
     try:
         parts = NETWORKS[net](shape, outputs, batch_norm)
     except RuntimeError as error:
@@ -133,8 +139,13 @@ def _tried(network: Network, x: Tensor, outputs: int) -> Network:
     return network
 
 
-def default_network(x: Tensor) -> str:
-    """Name the network that serves rows like `x` when the person names none: one that a CPU trains in minutes."""
+def default_network(x: Tensor, numbers: bool = False) -> str:
+    """Name the network that serves rows like `x` when the person names none: one that a CPU trains in minutes.
+
+    Args:
+        x: rows, N×C×H×W or N×d.
+        numbers: whether the labels are numbers; of few columns, these are told by a linear network.
+    """
     if x.dim() == 2:
-        return "mlp"
+        return "linear" if numbers and x.shape[1] <= FEW_COLUMNS else "mlp"
     return "dann_mnist" if max(x.shape[2:]) <= 32 else "cnn_small"

@@ -173,6 +173,14 @@ def mlp_features(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Pa
     return Parts(body, 64, nn.Linear(64, outputs))
 
 
+def linear(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
+    """No body: the features are the inputs themselves, and the head is linear; for tables of few columns."""
+    width = 1
+    for length in shape:
+        width *= length
+    return Parts(nn.Flatten(), width, nn.Linear(width, outputs))
+
+
 NETWORKS: dict[str, Callable[[tuple[int, ...], int, str], Parts]] = {
     "lenet": lenet,
     "lenet5": lenet5,
@@ -181,4 +189,5 @@ NETWORKS: dict[str, Callable[[tuple[int, ...], int, str], Parts]] = {
     "cnn_small": cnn_small,
     "resnet18": resnet18,
     "mlp": mlp_features,
+    "linear": linear,
 }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.nets.inputs import Inputs
-from juyi.nets.normalisation import TARGET, DomainBatchNorm, Standardise, domain_batch_norm
+from juyi.nets.normalisation import TARGET, DomainBatchNorm, LabelScale, Standardise, domain_batch_norm
 
 
 class Network(nn.Module):
@@ -23,6 +23,7 @@ class Network(nn.Module):
         name: what a person calls it.
 
     Attributes:
+        label_scale: where it tells a number, brings what the head says to the number's unit; None for classes.
         notes: what was fitted, filled or frozen, in words, a sentence each.
         hub: what a network of the Hugging Face hub is built again from (`juyi.nets.hub`); None for any other.
         head_name: what the head was called in the module that it was taken from, for files of weights.
@@ -32,6 +33,7 @@ class Network(nn.Module):
         self, standardise: nn.Module, body: nn.Module, head: nn.Module, width: int, outputs: int, name: str
     ) -> None:
         super().__init__()
+        self.label_scale: LabelScale | None = None
         self.notes: tuple[str, ...] = ()
         self.hub: dict[str, Any] | None = None
         self.head_name: str | None = None
@@ -64,9 +66,9 @@ class Network(nn.Module):
         return features
 
     def forward(self, x: Tensor, domain: str = TARGET) -> Tensor:
-        """Return the scores (logits), N×outputs, of raw rows that come from `domain`."""
+        """Return the scores (logits), N×outputs, of raw rows that come from `domain`; or the number, N×1."""
         scores: Tensor = self.head(self.features(x, domain))
-        return scores
+        return scores if self.label_scale is None else self.label_scale(scores)
 
 
 def _domain_layers(body: nn.Module) -> list[DomainBatchNorm]:

@@ -51,6 +51,39 @@ class Standardise(nn.Module):
         return (x - mean) / (variance.sqrt() + 1.0)
 
 
+class LabelScale(nn.Module):
+    """Bring what a head says of a number, standardised, to the number's own unit: y = mean + spread s.
+
+    With it a network learns numbers of any size under the same settings; it travels with the network, so that whoever
+    predicts gets the labels' own unit.
+
+    Args:
+        mean: of the labels.
+        spread: their standard deviation, above 0.
+
+    Example:
+        >>> scale = LabelScale(12.0, 10.0)
+        >>> scale(torch.tensor([[-1.0], [0.5]])).tolist(), scale.standardised(torch.tensor([2.0])).tolist()
+        ([[2.0], [17.0]], [-1.0])
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, mean: float = 0.0, spread: float = 1.0) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("spread", torch.tensor(spread, dtype=torch.float32))
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Give standardised numbers in the labels' own unit, float32."""
+        return self.mean + self.spread * scores.float()
+
+    def standardised(self, y: Tensor) -> Tensor:
+        """Give labels as the head should say them."""
+        return (y.float() - self.mean) / self.spread
+
+
 class DomainBatchNorm(nn.Module):
     """Batch normalisation whose statistics are kept for source and target apart; scale and shift are shared.
 

@@ -12,15 +12,17 @@ from juyi.errors import SettingError
 from juyi.nets.network import Network
 from juyi.nets.normalisation import SOURCE, TARGET, DomainBatchNorm
 
+HEAD = ("head.", "label_scale.")
+"""What the head's tensors begin with: what it says of a number means something at its own scale alone."""
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
 def fill(network: Network, path: str) -> None:
     """Put the tensors of a safetensors file into a network, by name, and note what was done.
 
-    The file is a model that Juyi wrote (`body.`, `head.`, `standardise.`), or the state dict of the module that
-    the body was made of.  Running values of ordinary batch norm go to both domains.  A head of another shape,
-    or none, leaves the network's head new, which is noted; anything else that does not fit is an error.
+    The file is a model that Juyi wrote (`body.`, `head.`, `standardise.`, `label_scale.`), or the state dict of the
+    module that the body was made of.  Running values of ordinary batch norm go to both domains.  A head of another
+    shape, or none, leaves the network's head new, which is noted; anything else that does not fit is an error.
 
     Raises:
         SettingError: the file is absent, damaged or a pickle, or does not fit.
@@ -36,8 +38,8 @@ def fill(network: Network, path: str) -> None:
     for name in [name for name in own if name.endswith("_seen") and name not in found]:
         if name.replace("_seen", "_mean") in found:  # ordinary batch norm: as if the source had been seen
             found[name] = torch.tensor(name.endswith(f"{SOURCE}_seen"))
-    head = [name for name in own if name.startswith("head.")]
-    foreign = [name for name in unexpected if any(to.startswith("head.") for to in aliases.get(name, [name]))]
+    head = [name for name in own if name.startswith(HEAD)]
+    foreign = [name for name in unexpected if any(to.startswith(HEAD) for to in aliases.get(name, [name]))]
     unexpected = [name for name in unexpected if name not in foreign]
     fits = not foreign and all(name in found and found[name].shape == own[name].shape for name in head)
     if not fits:
@@ -100,7 +102,7 @@ def _check(
     network: Network, own: dict[str, Tensor], found: dict[str, Tensor], unexpected: list[str], path: str
 ) -> None:
     """Raise a `SettingError` unless every tensor but the head's is there, with its shape, and no other is."""
-    may_lack = ("head.", "standardise.")
+    may_lack = (*HEAD, "standardise.")
     missing = [n for n in own if n not in found and not n.startswith(may_lack) and not n.endswith("batches_tracked")]
     other = [name for name, value in found.items() if value.shape != own[name].shape]
     kinds = [n for n, v in found.items() if v.is_floating_point() != own[n].is_floating_point() and n not in other]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from juyi.losses import label_loss
+from juyi.losses import label_loss, number_loss
 from juyi.nets import SOURCE, TARGET, Network
 from juyi.training.batches import PairBatch
 
@@ -21,11 +21,11 @@ def label_losses(
         batch: the rows.
         source: the features of `batch.source`, if they are known already.
         target: the features of `batch.target`, likewise.
-        smoothing: of the source's labels, see `juyi.losses.label_loss`.
+        smoothing: of the source's labels, see `juyi.losses.label_loss`; numbers have none.
     """
     if source is None:
         source = net.features(batch.source.x, SOURCE)
-    label = label_loss(net.head(source), batch.source.y, smoothing)
+    label = loss_of(net, net.head(source), batch.source.y, smoothing)
     return {"label": label, **target_label_losses(net, batch, target)}
 
 
@@ -36,4 +36,11 @@ def target_label_losses(net: Network, batch: PairBatch, target: Tensor | None = 
     known = batch.target.labelled
     if target is None:
         target = net.features(batch.target.x, TARGET)
-    return {"target_label": label_loss(net.head(target[known]), batch.target.y[known])}
+    return {"target_label": loss_of(net, net.head(target[known]), batch.target.y[known])}
+
+
+def loss_of(net: Network, scores: Tensor, y: Tensor, smoothing: float = 0.0) -> Tensor:
+    """The loss of what the head says: cross-entropy for classes, squared error of standardised numbers for numbers."""
+    if net.label_scale is None:
+        return label_loss(scores, y, smoothing)
+    return number_loss(scores, net.label_scale.standardised(y))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.errors import ForeignFileError, SettingError
-from juyi.nets import NETWORKS, Network, build_network, rebuild_hub
+from juyi.nets import NETWORKS, LabelScale, Network, build_network, rebuild_hub
 from juyi.nets.build import fit_head
 from juyi.runs.files import read_json, read_tensors, write_json, write_tensors
 
@@ -31,7 +31,7 @@ def write_model(
         name: of the method, or of the client.
         net: what serves.
         shape: of one input, C×H×W or d.
-        classes: the names of the classes, or None for regression.
+        classes: the names of the classes; none, or None, for numbers.
         layers: the settings `batch_norm`, `standardise` and `head` with which the network was built.
         columns: the names of the features of a table, in order, so that predicting can refuse another order.
     """
@@ -40,7 +40,7 @@ def write_model(
         "network": net.name,
         "shape": list(shape),
         "outputs": net.outputs,
-        "classes": None if classes is None else list(classes),
+        "classes": list(classes) if classes else None,
         "columns": None if columns is None else list(columns),
         **layers,
     }
@@ -66,16 +66,16 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
     description = read_json(path)
     weights, _ = read_tensors(folder / f"{name}.safetensors")
     shape, outputs, named, layers = _checked(description, path)
-    where = f"{folder / name}.safetensors"
+    where, numbers = f"{folder / name}.safetensors", description["classes"] is None
     if net in (None, named) and named in NETWORKS:
-        network = _named(named, shape, outputs, layers, weights, where)
+        network = _named(named, shape, outputs, layers, weights, where, numbers)
     elif net in (None, named) and "hub" in description:
-        network = _of_the_hub(description["hub"], outputs, layers, weights, path, where)
+        network = _of_the_hub(description["hub"], outputs, layers, weights, path, where, numbers)
         network.name = named
     elif net is None:
         raise SettingError(f"{path}: its network {named!r} is not built in; give it again with --net module:factory")
     else:
-        network = build_network(net, _row(shape), outputs, **layers)
+        network = build_network(net, _row(shape), outputs, labels=LabelScale() if numbers else None, **layers)
         _check_fit(network, weights, where)
         network.load_state_dict(weights)
     return network.eval(), description
@@ -99,7 +99,7 @@ def _checked(description: Any, path: Path) -> tuple[tuple[int, ...], int, str, d
         if not isinstance(named, str):
             raise ValueError("its network has no name")
         classes = description["classes"]
-        if classes is not None and (not isinstance(classes, list) or len(classes) != outputs):
+        if len(classes if isinstance(classes, list) else (None,)) != outputs or not isinstance(classes, list | None):
             raise ValueError("its classes do not fit its outputs")
         if classes is not None and not all(isinstance(label, str) for label in classes):
             raise ValueError("its classes are no words")
@@ -116,12 +116,18 @@ def _row(shape: Sequence[int]) -> Tensor:
 
 
 def _named(
-    named: str, shape: Sequence[int], outputs: int, layers: dict[str, str], weights: dict[str, Tensor], where: str
+    named: str,
+    shape: Sequence[int],
+    outputs: int,
+    layers: dict[str, str],
+    weights: dict[str, Tensor],
+    where: str,
+    numbers: bool,
 ) -> Network:
     """Build a named network without memory, so that a tampered shape takes none, and put the file's weights into it."""
     try:
         with torch.device("meta"):
-            network = build_network(named, _row(shape), outputs, **layers)
+            network = build_network(named, _row(shape), outputs, labels=LabelScale() if numbers else None, **layers)
     except (RuntimeError, SettingError) as error:
         first = str(error).splitlines()[-1].strip()
         raise ForeignFileError(f"{where}: does not fit its description ({first})") from error
@@ -131,7 +137,7 @@ def _named(
 
 
 def _of_the_hub(
-    hub: Any, outputs: int, layers: dict[str, str], weights: dict[str, Tensor], path: Path, where: str
+    hub: Any, outputs: int, layers: dict[str, str], weights: dict[str, Tensor], path: Path, where: str, numbers: bool
 ) -> Network:
     """Build a network of the hub from the settings in its description: first without memory, to see whether it fits."""
 
@@ -140,6 +146,7 @@ def _of_the_hub(
         if layers["batch_norm"] == "domain":
             network.split_batch_norm()
         fit_head(network, layers["head"])
+        network.label_scale = LabelScale() if numbers else None
         return network
 
     with torch.device("meta"):

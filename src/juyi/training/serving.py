@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.data import as_domain, conform
-from juyi.data.classes import adopt_classes
+from juyi.data.classes import adopt_classes, for_regression
 from juyi.data.domain import Domain
 from juyi.data.doors import check_order
 from juyi.errors import ClassesDifferError, SettingError
@@ -27,7 +27,7 @@ class Served:
     Args:
         net: the network.
         shape: of one input, C×H×W or d; other images are brought to it.
-        classes: what `predict` answers, one a score.
+        classes: what `predict` answers, one a score; none where the network tells a number.
         columns: the names of the features of a table, in order; a table with the same in another order is refused.
         layers: the settings `batch_norm`, `standardise` and `head` with which the network was built, where known.
     """
@@ -51,10 +51,17 @@ class Served:
             digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).data)
         return digest.hexdigest()[:16]
 
+    @property
+    def tells_numbers(self) -> bool:
+        """Whether the network tells a number, in the labels' unit, and no class."""
+        return self.net.label_scale is not None
+
     def adopt(self, domain: Domain) -> Domain:
         """Bring a domain to the shape and the classes of the model; a class that it does not know is refused."""
         check_order(domain, self.columns, "the model")
         domain = conform(domain, self.shape)
+        if self.tells_numbers:
+            return for_regression(domain, Domain(domain.x, np.zeros(domain.size, np.float32), name="the model"))
         known = Domain(domain.x, classes=tuple(str(label) for label in self.classes), name="the model")
         adopted = adopt_classes(domain, known)
         if adopted.classes != known.classes:
@@ -64,7 +71,7 @@ class Served:
         return adopted
 
     def scores(self, X: Any, domain: str = TARGET) -> np.ndarray:
-        """Return the scores (logits), N×C, float32, of rows that come from `domain`."""
+        """Return the scores (logits), N×C, float32, of rows that come from `domain`; or the numbers, N×1."""
         return self._compute(X, lambda x: self.net(x, domain))
 
     def features(self, X: Any, domain: str = TARGET) -> np.ndarray:
@@ -72,12 +79,19 @@ class Served:
         return self._compute(X, lambda x: self.net.features(x, domain))
 
     def predict_proba(self, X: Any, domain: str = TARGET) -> np.ndarray:
-        """Return the probabilities of the classes, N×C, each row summing to 1."""
+        """Return the probabilities of the classes, N×C, each row summing to 1.
+
+        Raises:
+            SettingError: the model tells numbers.
+        """
+        if self.tells_numbers:
+            raise SettingError("the model tells numbers, which have no probabilities; use predict")
         return softmax(self.scores(X, domain))
 
     def predict(self, X: Any, domain: str = TARGET) -> np.ndarray:
-        """Return the most probable class of each row, N."""
-        predicted: np.ndarray = self.classes[self.scores(X, domain).argmax(1)]
+        """Return the most probable class of each row, N; or the number, float32, N."""
+        scores = self.scores(X, domain)
+        predicted: np.ndarray = scores[:, 0] if self.tells_numbers else self.classes[scores.argmax(1)]
         return predicted
 
     def _compute(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
@@ -120,7 +134,7 @@ def read_run(folder: RunFolder | str, model: str | None = None, net: nn.Module |
     layers = {layer: description[layer] for layer in ("batch_norm", "standardise")} | {
         "head": description.get("head", "own")
     }
-    return Served(network, description["shape"], description["classes"], description["columns"], layers)
+    return Served(network, description["shape"], description["classes"] or (), description["columns"], layers)
 
 
 def given_again(folder: RunFolder, began_with: nn.Module | str, net: nn.Module | str | None) -> nn.Module | str:

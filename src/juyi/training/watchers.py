@@ -138,7 +138,8 @@ class Records(Silent):
         for domain, rows in self.sides.items():
             if rows is not None:
                 index = np.linspace(0, rows.size - 1, min(self.limit, rows.size)).astype(np.int64)
-                tensors[domain] = compute(served, rows, index, partial(served, domain=domain)).half()
+                found = compute(served, rows, index, partial(served, domain=domain))
+                tensors[domain] = found.half() if served.label_scale is None else found  # numbers may be large
         name = f"{self.model}-{run.number}-{run.epoch:04d}.safetensors"
         write_tensors(self.folder / name, tensors, {"stage": run.stage.name, "epoch": run.epoch})
 

@@ -1,0 +1,162 @@
+"""Linear models in closed form, drawn towards what another place has taught, and judged on rows that are left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from juyi.errors import DataError, SettingError
+
+PENALTIES = (*(10.0 ** (exponent / 2) for exponent in range(-6, 9)), math.inf)
+"""λ that are tried, in units of the features' mean variance: .001 to 10,000, and no correction at all."""
+SLOPES: dict[str, tuple[float | None, ...]] = {"0": (0.0,), "1": (1.0,), "free": (None,), "auto": (0.0, 1.0, None)}
+"""What the word for a slope allows: nothing of the source, the source as it is, or as much as the labels say (None)."""
+TINY = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A linear model ŷ(x) = a f(x) + w·φ(x) + b, where f is what another place has taught.
+
+    Attributes:
+        slope: a; below 0 where what holds there is reversed here.
+        weight: w, float64, d×k.
+        intercept: b, float64, k.
+        penalty: λ, in the features' own unit; infinite where w is 0.
+        left_out: what the model says of each row that it was found without, float64, n×k.
+        error: the mean squared error of these; infinite where a row cannot be left out.
+    """
+
+    slope: float
+    weight: np.ndarray
+    intercept: np.ndarray
+    penalty: float
+    left_out: np.ndarray
+    error: float
+
+
+class Design:
+    """The features of a few labelled rows, taken apart once, so that each penalty and slope costs next to nothing.
+
+    Args:
+        features: φ(x), n×d.
+        labels: y, n×k: numbers (k = 1), or a column of 0 and 1 for each class.
+        source: f(x), n×k: what the source's model says of the rows; None where there is none.
+
+    Raises:
+        DataError: the rows do not fit together, there are none, or a number is not finite.
+    """
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None = None) -> None:
+        x, y = np.asarray(features, np.float64), np.asarray(labels, np.float64)
+        f = np.zeros_like(y) if source is None else np.asarray(source, np.float64)
+        if x.ndim != 2 or y.ndim != 2 or f.shape != y.shape or len(x) != len(y) or not len(x):
+            raise DataError(f"features {x.shape}, labels {y.shape} and source {f.shape} are not of the same rows")
+        if not all(np.isfinite(values).all() for values in (x, y, f)):
+            raise DataError("a feature or a label is not a finite number; leave such rows out")
+        self.n, self.y, self.f = len(x), y, f
+        self.means = x.mean(0), y.mean(0), f.mean(0)
+        u, s, v = np.linalg.svd(x - self.means[0], full_matrices=False)
+        there = s > max(x.shape) * np.finfo(float).eps * (s[0] if len(s) else 0.0)
+        self.u, self.s, self.v = u[:, there], s[there], v[there]
+
+    def solve(self, penalty: float, slope: float | None) -> Solution:
+        """Find the model for one penalty and one slope.
+
+        Minimises  Σ_i ‖y_i − a f(x_i) − w·φ(x_i) − b‖² + λ ‖w‖²  over w and b, and over a where it is free.  If f is
+        linear in the features, f(x) = w_S·φ(x) + b_S, the whole model has the weights v = a w_S + w, and what is
+        penalised is ‖v − a w_S‖²: the model is drawn towards the source's.  Neither a nor b is penalised.
+
+        What is said of a row by the model without it needs no second fit.  With h_i the leverage of the row and r_i
+        its residual, the left-out residual is r_i / (1 − h_i) where a is fixed; where a is free and k > 1 the
+        leverage is a k×k matrix, inverted by the formula of Sherman and Morrison.
+
+        Args:
+            penalty: λ ≥ 0, in the features' own unit; infinite for w = 0.
+            slope: a; None where it is to be found.
+
+        Source: I. Kuzborskij and F. Orabona, "Stability and Hypothesis Transfer Learning", ICML 2013 (regularised
+        least squares with a biased regulariser).  The left-out residual: D. M. Allen, "The relationship between
+        variable selection and data augmentation and a method for prediction", Technometrics 16 (1974).
+        """
+        y, f = self.y - self.means[1], self.f - self.means[2]
+        keeps = np.ones_like(self.s) if penalty == 0 else self.s**2 / (self.s**2 + penalty)
+        rest_y, rest_f = self._rest(y, keeps), self._rest(f, keeps)
+        free = 1.0 - 1.0 / self.n - (self.u**2) @ keeps  # 1 − h of each row
+        power = float((f * rest_f).sum())
+        known = power > TINY * max(1.0, float((f * f).sum())) if slope is None else True
+        a = (float((rest_f * y).sum()) / power if known else 0.0) if slope is None else float(slope)
+        rest = rest_y - a * rest_f
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gone = rest / free[:, None]
+            possible = free > TINY
+            if slope is None:
+                room = power * free - (rest_f * rest_f).sum(1)
+                gone = gone + rest_f * ((rest_f * rest).sum(1) / (free * room))[:, None]
+                possible &= room > TINY * power
+        error = float((gone**2).sum(1).mean()) if known and possible.all() else math.inf
+        shrink = np.zeros_like(self.s) if math.isinf(penalty) else self.s / (self.s**2 + penalty)
+        weight = self.v.T @ (shrink[:, None] * (self.u.T @ (y - a * f)))
+        intercept = self.means[1] - a * self.means[2] - self.means[0] @ weight
+        return Solution(a, weight, intercept, penalty, self.y - gone, error)
+
+    def _rest(self, columns: np.ndarray, keeps: np.ndarray) -> np.ndarray:
+        """What is left of centred columns when the ridge's fit is taken away."""
+        rest: np.ndarray = columns - self.u @ (keeps[:, None] * (self.u.T @ columns))
+        return rest
+
+
+def choose(design: Design, slopes: Sequence[float | None], penalties: Sequence[float]) -> dict[float | None, Solution]:
+    """Find, for each slope, the penalty under which left-out rows are told best.
+
+    Args:
+        design: the rows.
+        slopes: fixed ones, and None for a free one.
+        penalties: in the features' own unit.
+
+    Returns:
+        The best solution of each slope for which any row can be left out, in the order of `slopes`.
+
+    Raises:
+        SettingError: there is none for any slope.
+
+    Example:
+        >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> there, here = 2 * x + 1, -2 * x + 9  # the same, reversed
+        >>> found = choose(Design(x, here, there), (0.0, 1.0, None), (1.0, math.inf))
+        >>> min(found.values(), key=lambda solution: solution.error).slope
+        -1.0
+    """
+    best: dict[float | None, Solution] = {}
+    for slope in slopes:
+        solution = min((design.solve(penalty, slope) for penalty in penalties), key=lambda one: one.error)
+        if math.isfinite(solution.error):
+            best[slope] = solution
+    if not best:
+        raise SettingError(
+            f"{design.n} target labels leave no row out: every fit is exact; give more labels, or a larger --penalty"
+        )
+    return best
+
+
+def least_squares(features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return w (d×k) and b (k) that minimise Σ_i c_i ‖y_i − w·φ(x_i) − b‖², the least w where there are several.
+
+    Args:
+        features: φ(x), n×d.
+        labels: y, n×k.
+        weights: c, n, above 0.
+
+    Example:
+        >>> w, b = least_squares(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [3.0], [5.0]]), np.ones(3))
+        >>> w.round(6).tolist(), b.round(6).tolist()
+        ([[2.0]], [1.0])
+    """
+    x, y, c = (np.asarray(values, np.float64) for values in (features, labels, weights))
+    mean_x, mean_y = c @ x / c.sum(), c @ y / c.sum()
+    root = np.sqrt(c)[:, None]
+    weight = np.linalg.lstsq(root * (x - mean_x), root * (y - mean_y), rcond=None)[0]
+    return weight, mean_y - mean_x @ weight
