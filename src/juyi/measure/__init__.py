@@ -8,6 +8,7 @@ from juyi.measure.disagreement import dis2_bound
 from juyi.measure.estimate import Estimate
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
+from juyi.measure.jury import ask_jury
 from juyi.measure.kernel import energy_distance, mmd
 from juyi.measure.label_shift import bbse, fit_temperature, mean_prediction, mlls, shares_warning, total_variation
 from juyi.measure.linear import linear_classifier, linear_prediction
@@ -27,6 +28,7 @@ __all__ = [
     "PairedDifference",
     "Settled",
     "accuracy_of_adapted",
+    "ask_jury",
     "average_thresholded_confidence",
     "bbse",
     "ben_david_bound",
