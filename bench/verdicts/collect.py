@@ -5,7 +5,7 @@
     ... --set development --to FOLDER --part 0/2                       the other pairs; every second one
 
 Kept are the logits (in steps of 1/20 below the row's largest, at most 12.75) on held-out source rows and on target rows
-at a third, two thirds and the end of the training, with the held-out labels; the rehearsal; and, apart from all that and
+at a third, two thirds and the end of the training, with the held-out labels; the rehearsals; and, apart from all that and
 read by nothing that chooses or judges, which rows of the test each model is right on.
 """
 
@@ -21,7 +21,6 @@ import numpy as np
 from pairs import DEVELOPMENT, PAIRS
 
 from juyi.adapt import METHODS, SourceOnly
-from juyi.adapt.referee import ask_referee
 from juyi.adapt.rehearsal import Stage
 from juyi.data import Domain
 from juyi.data.splits import hold_out
@@ -76,11 +75,10 @@ def collect(pair, seed: int, methods: tuple[str, ...]) -> tuple[dict[str, np.nda
     arrays: dict[str, np.ndarray] = {"source_label": validation.y.astype(np.uint8)}
     about: dict = {
         "shape": list(source.x.shape), "target_rows": target.size, "test_rows": test.size,
-        "classes": len(source.classes), "seconds": {}, "rehearsal": {}, "referee": {}, "refused": {},
+        "classes": len(source.classes), "seconds": {}, "rehearsal": {}, "refused": {},
     }  # fmt: skip
     stage = Stage(training, target, seed)
     device = __import__("torch").device("cpu")
-    fitted = {}
     for name in ("source_only", *methods):
         method = METHODS[name](**settings(name, training, seed))
         began = time.time()
@@ -88,7 +86,6 @@ def collect(pair, seed: int, methods: tuple[str, ...]) -> tuple[dict[str, np.nda
             watcher = Thirds(Rows(validation, device), Rows(target, device))
             method.learn(training, target, watcher=watcher)
             about["seconds"][name] = round(time.time() - began, 1)
-            fitted[name] = method
             moments = [*watcher.found, watcher.look(method.net_)][-3:]
             for moment, looked in enumerate(moments, 4 - len(moments)):
                 for domain, logits in looked.items():
@@ -101,10 +98,6 @@ def collect(pair, seed: int, methods: tuple[str, ...]) -> tuple[dict[str, np.nda
             began = time.time()
             about["rehearsal"][name] = stage.rehearse(METHODS[name](**settings(name, stage.source, seed))).as_json()
             about["seconds"][name + " rehearsal"] = round(time.time() - began, 1)
-            began = time.time()
-            vote = ask_referee(fitted["source_only"], method, target)
-            arrays[f"{name}/referee"] = np.clip(np.rint(255 * vote), 0, 255).astype(np.uint8)[:KEPT_ROWS]
-            about["seconds"][name + " referee"] = round(time.time() - began, 1)
         except JuyiError as error:
             about["refused"][name] = str(error)
     return arrays, about
