@@ -9,9 +9,10 @@ from typing import Any
 
 from juyi.errors import RunFolderError
 from juyi.report.markup import finite
-from juyi.report.predictions import Predictions, disagreement, read_predictions
+from juyi.report.predictions import disagreement
 from juyi.report.summary import headline
 from juyi.runs import RunFolder
+from juyi.runs.predictions import Predictions, read_predictions
 
 KINDS: dict[str, type] = {
     "serves": str, "method": str, "data": dict, "results": list, "verdict": dict, "seconds": dict, "classes": list,

@@ -23,6 +23,7 @@ class RunFolder:
     log.jsonl           a line an epoch
     models/NAME.safetensors + NAME.json
     predictions.csv     of every model, on the target
+    settle/             rows asked to be labelled, their pictures, and labels that were given (`juyi settle`)
     records/            per epoch: logits on source validation and target, for choosing
     figures/*.json      what the pictures show
     report.html         the page
@@ -38,6 +39,7 @@ class RunFolder:
         self.figures = self.path / "figures"
         self.report = self.path / "report.html"
         self.checkpoint = self.path / "checkpoint"
+        self.settle = self.path / "settle"
 
     @classmethod
     def create(cls, path: Path | str | None, method: str, *, overwrite: bool = False) -> RunFolder:
