@@ -4,9 +4,9 @@
     JUYI_DATA=... python bench/verdicts/collect.py --pairs mnist-usps  some of it
     ... --set development --to FOLDER --part 0/2                       the other pairs; every second one
 
-Kept are the logits (in steps of 1/20 below the row's largest, at most 12.75) on held-out source rows and on target rows
-at a third, two thirds and the end of the training, with the held-out labels; the rehearsals; and, apart from all that and
-read by nothing that chooses or judges, which rows of the test each model is right on.
+Kept are the logits (in steps of 1/20 below the largest of a row, at most 12.75) on held-out source rows and on target
+rows at a third, two thirds and the end of the training, with the held-out labels; the rehearsals; and, apart from it
+all and read by nothing that chooses or judges, which rows of the test each model is right on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from pairs import DEVELOPMENT, PAIRS
 
-from juyi.adapt import METHODS, SourceOnly
+from juyi.adapt import METHODS
 from juyi.adapt.rehearsal import Stage
 from juyi.data import Domain
 from juyi.data.splits import hold_out
@@ -69,7 +69,7 @@ def small(logits: np.ndarray) -> np.ndarray:
 
 
 def collect(pair, seed: int, methods: tuple[str, ...]) -> tuple[dict[str, np.ndarray], dict]:
-    """Train source only and the methods; rehearse; ask the referee."""
+    """Train source only and the methods; rehearse."""
     source, target, test = pair(seed)
     training, validation = hold_out(source, 0.2, seed=seed)
     arrays: dict[str, np.ndarray] = {"source_label": validation.y.astype(np.uint8)}
