@@ -10,16 +10,9 @@ import numpy as np
 from scipy.special import softmax
 
 from juyi.errors import DataError
-from juyi.measure.verdict import percent
+from juyi.measure import Evidence, red_flags, weigh_evidence
 
-SOURCE_DROP = 0.05
-"""A candidate whose accuracy on held-out source rows is lower than that of source only by more is out."""
-MISSED_SHARE = 0.1
-"""A class that is predicted less often than this share of what is expected counts as missed."""
-EXPECTED_ROWS = 5
-"""With fewer rows expected of a class, chance alone may leave it out."""
-ENTROPY_DROP = 0.5
-"""The entropy of the mean prediction may be lower than that of the expected shares by this much, in nats."""
+FLOOR = "source_only"
 
 
 @dataclass(frozen=True)
@@ -42,38 +35,45 @@ class Choice:
     """Which candidate was chosen, and why not the others.
 
     Attributes:
-        name: the chosen candidate.
+        name: the candidate that agrees most with all that are not out.
+        serves: that one if the evidence is that it is better than source only, else source only.
         ranking: the candidates that were not out, the best first.
         out: why each of the others is out.
         agreement: the share of target rows on which a candidate answers as the ensemble does.
         diversity: InfoMax, H(mean p) − mean H(p), in nats, which breaks ties.
+        evidence: of each candidate against source only, with the others as its jury.
         oracle: whether labels of the target were used.
     """
 
     name: str
+    serves: str
     ranking: tuple[str, ...]
     out: dict[str, str] = field(default_factory=dict)
     agreement: dict[str, float] = field(default_factory=dict)
     diversity: dict[str, float] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
     oracle: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The same, for run.json."""
-        rounded = lambda found: {name: round(value, 5) for name, value in found.items()}  # noqa: E731
         return {
-            "name": self.name, "ranking": list(self.ranking), "out": self.out, "oracle": self.oracle,
-            "agreement": rounded(self.agreement), "diversity": rounded(self.diversity),
-        }  # fmt: skip
+            "name": self.name,
+            "serves": self.serves,
+            "ranking": list(self.ranking),
+            "out": self.out,
+            "oracle": self.oracle,
+            "agreement": {name: round(value, 5) for name, value in self.agreement.items()},
+            "diversity": {name: round(value, 5) for name, value in self.diversity.items()},
+            "evidence": {name: found.as_json() for name, found in self.evidence.items()},
+        }
 
 
-def choose(candidates: Mapping[str, Candidate], floor: str = "source_only") -> Choice:
+def choose(candidates: Mapping[str, Candidate], floor: str = FLOOR) -> Choice:
     """Choose a candidate without a label of the target: first who is out, then who agrees most with all together.
 
-    Out is who has collapsed, which every score of confidence takes for the best: scores that are not finite; accuracy
-    on held-out source rows more than five points below that of `floor`; a class that is predicted less than a tenth
-    as often as the source leads one to expect; or predictions that are less various than that by half a nat.  Of the
+    Out is who has collapsed (`juyi.measure.red_flags`), which every score of confidence takes for the best.  Of the
     others, the one is chosen whose answers are most often those of the ensemble, argmax of the mean of all
-    probabilities (`floor` among them); InfoMax breaks ties.  The floor is never out.
+    probabilities, source only among them; InfoMax breaks ties.  The floor is never out.
 
     Args:
         candidates: by name.
@@ -85,30 +85,39 @@ def choose(candidates: Mapping[str, Candidate], floor: str = "source_only") -> C
     Example:
         >>> label = np.repeat([0, 1], 50)
         >>> good, none = np.eye(2)[label] * 4, np.eye(2)[np.zeros(100, int)] * 9
-        >>> half = np.where(np.arange(100)[:, None] % 5 == 0, 1 - good, good)
+        >>> half = np.where(np.arange(100)[:, None] % 5 == 0, 4 - good, good)
         >>> rows = {"source_only": half, "mcc": good, "cdan": good, "collapsed": none}
         >>> choice = choose({name: Candidate(good, label, z) for name, z in rows.items()})
-        >>> choice.name, choice.out
-        ('mcc', {'collapsed': 'misses class 1: 0.0 % of the predictions, 50.0 % expected'})
+        >>> choice.name, choice.serves, choice.out
+        ('mcc', 'mcc', {'collapsed': 'misses class 1: 0.0 % of its predictions, 50.0 % expected'})
 
-    Source: Hu, Liang, Liew, Xue, Bai and Wang, "Mixed Samples as Probes for Unsupervised Model Selection in Domain
-    Adaptation", NeurIPS 2023, for what single scores miss; the agreement with the ensemble is that of their EnsV.
+    Source: the agreement is that of EnsV: Hu, Liang, Liew, Xue, Bai and Wang, "Mixed Samples as Probes for Unsupervised
+    Model Selection in Domain Adaptation", NeurIPS 2023, which compares itself with it.
     """
     _check(candidates, floor)
-    label = candidates[floor].source_label
-    expected = np.bincount(label, minlength=candidates[floor].target.shape[1]) / len(label)
-    reference = _accuracy(candidates[floor])
-    out = {}
-    for name, candidate in candidates.items():
-        why = None if name == floor else _why_out(candidate, expected, reference)
-        if why:
-            out[name] = why
+    first = candidates[floor]
+    out = {
+        name: "; ".join(flags)
+        for name, c in candidates.items()
+        if name != floor and (flags := red_flags((c.source, c.target), (first.source, first.target), c.source_label))
+    }
     left = {name: softmax(c.target.astype(np.float64), axis=1) for name, c in candidates.items() if name not in out}
-    together = sum(left.values()).argmax(1)  # type: ignore[union-attr]
+    together = np.mean(list(left.values()), axis=0).argmax(1)
     agreement = {name: float((p.argmax(1) == together).mean()) for name, p in left.items()}
     diversity = {name: infomax(p) for name, p in left.items()}
     ranking = sorted(left, key=lambda name: (-agreement[name], -diversity[name]))
-    return Choice(ranking[0], tuple(ranking), out, agreement, diversity)
+    evidence = {
+        name: weigh_evidence(
+            (c.source, c.target), (first.source, first.target), c.source_label,
+            [candidates[other].target for other in left if other not in (name, floor)],
+        )
+        for name, c in candidates.items() if name != floor and np.isfinite(c.target).all()
+    }  # fmt: skip
+    serves = floor
+    if ranking[0] != floor:
+        jury = evidence[ranking[0]].jury
+        serves = ranking[0] if jury is not None and (jury.low or 0) > 0 else floor
+    return Choice(ranking[0], serves, tuple(ranking), out, agreement, diversity, evidence)
 
 
 def infomax(p: np.ndarray) -> float:
@@ -121,7 +130,9 @@ def infomax(p: np.ndarray) -> float:
     Source: Shi and Sha, "Information-Theoretical Learning of Discriminative Clusters for Unsupervised Domain
     Adaptation", ICML 2012.
     """
-    return _entropy(p.mean(0)) - float(np.mean([_entropy(row) for row in p]))
+    mean = p.mean(0)
+    both = [(q * np.log(np.maximum(q, 1e-300))).sum(-1) for q in (mean, p)]
+    return float(np.mean(both[1]) - both[0])
 
 
 def oracle_choice(accuracy: Mapping[str, float]) -> Choice:
@@ -138,34 +149,7 @@ def oracle_choice(accuracy: Mapping[str, float]) -> Choice:
         True
     """
     ranking = sorted(accuracy, key=lambda name: -accuracy[name])
-    return Choice(ranking[0], tuple(ranking), oracle=True)
-
-
-def _why_out(candidate: Candidate, expected: np.ndarray, reference: float) -> str | None:
-    """Say why a candidate is out; None if it is not."""
-    if not (np.isfinite(candidate.source).all() and np.isfinite(candidate.target).all()):
-        return "its scores are not finite"
-    accuracy = _accuracy(candidate)
-    if accuracy < reference - SOURCE_DROP:
-        return f"right on {percent(accuracy)} of the held-out source, source only on {percent(reference)}"
-    counts = np.bincount(candidate.target.argmax(1), minlength=len(expected))
-    share = counts / len(candidate.target)
-    missed = (share < MISSED_SHARE * expected) & (expected * len(candidate.target) >= EXPECTED_ROWS)
-    if missed.any():
-        k = int(np.flatnonzero(missed)[np.argmin((share / np.maximum(expected, 1e-12))[missed])])
-        return f"misses class {k}: {percent(share[k])} of the predictions, {percent(expected[k])} expected"
-    mean = softmax(candidate.target.astype(np.float64), axis=1).mean(0)
-    if (drop := _entropy(expected) - _entropy(mean)) > ENTROPY_DROP:
-        return f"its predictions are less various than the source's classes by {drop:.2f} nats"
-    return None
-
-
-def _accuracy(candidate: Candidate) -> float:
-    return float((candidate.source.argmax(1) == candidate.source_label).mean())
-
-
-def _entropy(p: np.ndarray) -> float:
-    return float(-(p * np.log(np.maximum(p, 1e-300))).sum())
+    return Choice(ranking[0], ranking[0], tuple(ranking), oracle=True)
 
 
 def _check(candidates: Mapping[str, Candidate], floor: str) -> None:

@@ -6,6 +6,7 @@ from juyi.measure.bounds import ben_david_bound, mansour_bound
 from juyi.measure.class_shares import estimate_label_shift
 from juyi.measure.disagreement import dis2_bound
 from juyi.measure.estimate import Estimate
+from juyi.measure.evidence import Evidence, red_flags, weigh_evidence
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
 from juyi.measure.jury import ask_jury
@@ -25,6 +26,7 @@ from juyi.measure.verdict import collapse_warnings, verdict_from_test, verdict_w
 
 __all__ = [
     "Estimate",
+    "Evidence",
     "PairedDifference",
     "Settled",
     "accuracy_of_adapted",
@@ -58,6 +60,7 @@ __all__ = [
     "mmd",
     "paired_difference",
     "proxy_a_distance",
+    "red_flags",
     "rejection_threshold",
     "settle",
     "settle_hint",
@@ -68,5 +71,6 @@ __all__ = [
     "verdict_from_test",
     "verdict_without_labels",
     "wasserstein",
+    "weigh_evidence",
     "wilson_interval",
 ]

@@ -1,0 +1,153 @@
+"""What speaks for or against a model where no label of the target is known: the jury, red flags, a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from juyi.measure.accuracy import confidence_transport
+from juyi.measure.estimate import Estimate
+from juyi.measure.jury import ask_jury
+from juyi.measure.verdict import MISSED, NO_MATERIAL_CHANGE, percent
+
+SOURCE_DROP = 0.05
+"""A model whose accuracy on held-out source rows is lower than source only's by more is suspect."""
+ENTROPY_DROP = 0.5
+"""The entropy of the mean prediction may be lower than that of the expected shares by this much, in nats."""
+EXPECTED_ROWS = 5
+"""With fewer rows expected of a class, chance alone may leave it out."""
+COMPETENT = 0.5
+"""Where source only is estimated to be right on a smaller share, models adapted from it make no jury."""
+CLEAR = 0.02
+"""The jury has to side by more than this share of the rows, interval and all, to be heard."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known without labels of one model against source only.
+
+    Attributes:
+        answer: `helped`, `no_difference`, `hurt` or `cannot_tell`.
+        disagreement: share of the target's rows on which the two differ; no difference in accuracy can be larger.
+        jury: with whom other models side where the two differ; None without other models.
+        accuracy_floor: the estimated accuracy of source only.
+        flags: what speaks against the model, a sentence each.
+    """
+
+    answer: str
+    disagreement: float
+    jury: Estimate | None
+    accuracy_floor: Estimate
+    flags: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same, for run.json."""
+        return {
+            "answer": self.answer,
+            "disagreement": round(self.disagreement, 5),
+            "jury": self.jury and self.jury.as_json(),
+            "accuracy_floor": self.accuracy_floor.as_json(),
+            "flags": list(self.flags),
+        }
+
+
+def weigh_evidence(
+    method: tuple[np.ndarray, np.ndarray],
+    floor: tuple[np.ndarray, np.ndarray],
+    label: np.ndarray,
+    jurors: Sequence[np.ndarray] = (),
+) -> Evidence:
+    """Weigh what is known without labels: did the method help, hurt, make no difference, or cannot that be told?
+
+    - The two answer alike on all but 2 % of the rows: `no_difference`, whatever the labels are.
+    - Source only is estimated to be right on less than half, or there is no jury: `cannot_tell`.
+    - The jury sides with the method by more than 2 % of the rows, with its whole interval, and nothing speaks against
+      the method (`red_flags`): `helped`.
+    - It sides with source only as clearly: `hurt`.
+    - Else: `cannot_tell`.
+
+    None of this can be proven without labels; how often it is wrong is measured in bench/verdicts.
+
+    Args:
+        method: logits of held-out source rows, N×C, and of target rows, M×C.
+        floor: the same of source only, for the same rows.
+        label: int, N: labels of the held-out source rows.
+        jurors: logits M×C of other adapted models.
+
+    Raises:
+        DataError: the scores are not of the same rows and classes, or not finite.
+
+    Example:
+        >>> label = np.repeat([0, 1], 100)
+        >>> right = 4.0 * np.eye(2)[label]
+        >>> half = np.where(np.arange(200)[:, None] % 4 == 0, 4.0 - right, right)
+        >>> weigh_evidence((right, right), (right, half), label, [right]).answer
+        'helped'
+        >>> weigh_evidence((right, half), (right, right), label, [right]).answer
+        'hurt'
+        >>> weigh_evidence((right, half), (right, right), label).answer
+        'cannot_tell'
+    """
+    disagreement = float((method[1].argmax(1) != floor[1].argmax(1)).mean())
+    accuracy = confidence_transport(floor[0], label, floor[1])
+    flags = red_flags(method, floor, label)
+    jury = ask_jury(method[1], floor[1], jurors) if len(jurors) else None
+    answer = "cannot_tell"
+    if disagreement <= NO_MATERIAL_CHANGE:
+        answer = "no_difference"
+    elif jury is not None and jury.low is not None and jury.high is not None and (accuracy.value or 0) >= COMPETENT:
+        if jury.low > CLEAR and not flags:
+            answer = "helped"
+        elif jury.high < -CLEAR:
+            answer = "hurt"
+    return Evidence(answer, disagreement, jury, accuracy, tuple(flags))
+
+
+def red_flags(
+    method: tuple[np.ndarray, np.ndarray], floor: tuple[np.ndarray, np.ndarray], label: np.ndarray
+) -> list[str]:
+    """Name what gives a collapsed model away, which every score of confidence takes for the best.
+
+    Scores that are not finite; accuracy on held-out source rows more than five points below source only's; a class that
+    is predicted less than a tenth as often as the source leads one to expect; predictions that are less various than
+    the source's classes by half a nat.
+
+    Args:
+        method: logits of held-out source rows, N×C, and of target rows, M×C.
+        floor: the same of source only.
+        label: int, N: labels of the held-out source rows.
+
+    Returns:
+        A sentence each; none for a model that looks sound.
+
+    Example:
+        >>> label = np.repeat([0, 1], 50)
+        >>> right, one = 4.0 * np.eye(2)[label], 4.0 * np.eye(2)[0 * label]
+        >>> red_flags((right, one), (right, right), label)
+        ['misses class 1: 0.0 % of its predictions, 50.0 % expected']
+    """
+    source, target = method
+    if not (np.isfinite(source).all() and np.isfinite(target).all()):
+        return ["its scores are not finite"]
+    found = []
+    own, other = (float((z.argmax(1) == label).mean()) for z in (source, floor[0]))
+    if own < other - SOURCE_DROP:
+        found.append(f"is right on {percent(own)} of the held-out source, source only on {percent(other)}")
+    expected = np.bincount(label, minlength=target.shape[1]) / len(label)
+    share = np.bincount(target.argmax(1), minlength=len(expected)) / len(target)
+    missed = (share < MISSED * expected) & (expected * len(target) >= EXPECTED_ROWS)
+    if missed.any():
+        k = int(np.argmax(missed * (expected - share)))
+        found.append(f"misses class {k}: {percent(share[k])} of its predictions, {percent(expected[k])} expected")
+    drop = _entropy(expected) - _entropy(softmax(target.astype(np.float64), axis=1).mean(0))
+    if not missed.any() and drop > ENTROPY_DROP:
+        found.append(f"its predictions are less various than the source's classes, by {drop:.2f} nats")
+    return found
+
+
+def _entropy(p: np.ndarray) -> float:
+    return float(-(p * np.log(np.maximum(p, 1e-300))).sum())
