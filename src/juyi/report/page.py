@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 from juyi.errors import ForeignFileError
 from juyi.report import charts, sections
 from juyi.report.markup import definitions, escape, label, script_json, section
+from juyi.report.settled import settled
 from juyi.report.stream import stream
 from juyi.report.summary import FLOOR
 from juyi.runs.files import read_json, write_text
@@ -73,6 +74,7 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
     parts = [
         sections.warnings(record),
         sections.results(record),
+        settled(record),
         stream(figures.get("stream") or {}, record, drawn),
         maps(figures.get("maps") or {}, drawn),
         balance(figures.get("class_balance") or {}, drawn),
@@ -84,11 +86,14 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
     return document(title(record), body, drawn)
 
 
-def document(name: str, body: str, drawn: dict[str, Variants], made_from: str = "the run’s folder") -> str:
+def document(
+    name: str, body: str, drawn: dict[str, Variants], made_from: str = "the run’s folder", script: str = ""
+) -> str:
     """Put the body into a document with its style, its data and its scripts; plotly.js only if there is a chart."""
     here = files("juyi.report")
     style = here.joinpath("style.css").read_text(encoding="utf-8")
     scripts = [get_plotlyjs(), here.joinpath("behaviour.js").read_text(encoding="utf-8")] if drawn else []
+    scripts += [script] if script else []
     allowed = " ".join(f"'{fingerprint(script)}'" for script in scripts) or "'none'"
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {allowed}"
     head = (

@@ -60,3 +60,17 @@ def read_predictions(run: RunFolder, model: str, classes: Collection[str], rows:
     if len(names) != rows:
         raise ForeignFileError(f"{path}: is damaged (it has {len(names):,} rows, run.json says {rows:,}); {mend}")
     return Predictions(tuple(names), np.array(found, object))
+
+
+def models_in(run: RunFolder) -> list[str]:
+    """Return the models whose predictions a run holds, in the order of the file.
+
+    Raises:
+        ForeignFileError: predictions.csv is absent or cannot be read.
+    """
+    try:
+        with run.predictions.open(newline="", encoding="utf-8") as file:
+            head = next(csv.reader(file), [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ForeignFileError(f"{run.predictions}: cannot be read ({error}); restore it, or run again") from error
+    return [column for column in head if column != "name" and f"{column}_confidence" in head]
