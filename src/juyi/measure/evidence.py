@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from juyi.measure.accuracy import confidence_transport
 from juyi.measure.estimate import Estimate
-from juyi.measure.jury import ask_jury
+from juyi.measure.jury import ask_jury, coherence
 from juyi.measure.verdict import MISSED, NO_MATERIAL_CHANGE, percent
 
 SOURCE_DROP = 0.05
@@ -20,8 +20,8 @@ ENTROPY_DROP = 0.5
 """The entropy of the mean prediction may be lower than that of the expected shares by this much, in nats."""
 EXPECTED_ROWS = 5
 """With fewer rows expected of a class, chance alone may leave it out."""
-COMPETENT = 0.5
-"""Where source only is estimated to be right on a smaller share, models adapted from it make no jury."""
+COHERENT = 0.7
+"""Jurors that agree with one another on a smaller share of the rows are not heard."""
 CLEAR = 0.02
 """The jury has to side by more than this share of the rows, interval and all, to be heard."""
 NEARLY_ALIKE = 0.05
@@ -38,6 +38,7 @@ class Evidence:
         answer: `helped`, `no_difference`, `hurt` or `cannot_tell`.
         disagreement: share of the target's rows on which the two differ; no difference in accuracy can be larger.
         jury: with whom other models side where the two differ; None without other models.
+        coherence: how often two of them agree; None with fewer than two.
         accuracy_floor: the estimated accuracy of source only.
         flags: what speaks against the model, a sentence each.
     """
@@ -45,6 +46,7 @@ class Evidence:
     answer: str
     disagreement: float
     jury: Estimate | None
+    coherence: float | None
     accuracy_floor: Estimate
     flags: tuple[str, ...]
 
@@ -54,6 +56,7 @@ class Evidence:
             "answer": self.answer,
             "disagreement": round(self.disagreement, 5),
             "jury": self.jury and self.jury.as_json(),
+            "coherence": None if self.coherence is None else round(self.coherence, 5),
             "accuracy_floor": self.accuracy_floor.as_json(),
             "flags": list(self.flags),
         }
@@ -68,7 +71,7 @@ def weigh_evidence(
     """Weigh what is known without labels: did the method help, hurt, make no difference, or cannot that be told?
 
     - The two answer alike on all but 2 % of the rows: `no_difference`, whatever the labels are.
-    - Source only is estimated to be right on less than half, or there is no jury: `cannot_tell`.
+    - There are fewer than two other models, or two of them agree on less than 70 % of the rows: `cannot_tell`.
     - The jury sides with the method by more than 2 % of the rows, with its whole interval, and nothing speaks against
       the method (`red_flags`): `helped`.
     - It sides with source only as clearly, and something speaks against the method: `hurt`.
@@ -92,10 +95,10 @@ def weigh_evidence(
         >>> label = np.repeat([0, 1], 100)
         >>> right = 4.0 * np.eye(2)[label]
         >>> half = np.where(np.arange(200)[:, None] % 4 == 0, 4.0 - right, right)
-        >>> weigh_evidence((right, right), (right, half), label, [right]).answer
+        >>> weigh_evidence((right, right), (right, half), label, [right, right]).answer
         'helped'
         >>> one = 4.0 * np.eye(2)[0 * label]
-        >>> weigh_evidence((right, one), (right, right), label, [right]).answer
+        >>> weigh_evidence((right, one), (right, right), label, [right, right]).answer
         'hurt'
         >>> weigh_evidence((right, half), (right, right), label).answer
         'cannot_tell'
@@ -104,10 +107,11 @@ def weigh_evidence(
     accuracy = confidence_transport(floor[0], label, floor[1])
     flags = red_flags(method, floor, label)
     jury = ask_jury(method[1], floor[1], jurors) if len(jurors) else None
+    agree = coherence(jurors) if len(jurors) > 1 else None
     answer = "no_difference" if disagreement <= NO_MATERIAL_CHANGE else "cannot_tell"
-    if answer == "cannot_tell" and jury is not None and (accuracy.value or 0.0) >= COMPETENT:
+    if answer == "cannot_tell" and jury is not None and agree is not None and agree >= COHERENT:
         answer = _hear(jury, disagreement, flagged=bool(flags))
-    return Evidence(answer, disagreement, jury, accuracy, tuple(flags))
+    return Evidence(answer, disagreement, jury, agree, accuracy, tuple(flags))
 
 
 def _hear(jury: Estimate, disagreement: float, *, flagged: bool) -> str:
@@ -127,8 +131,8 @@ def red_flags(
     """Name what gives a collapsed model away, which every score of confidence takes for the best.
 
     Scores that are not finite; accuracy on held-out source rows more than five points below source only's; a class that
-    is predicted less than a tenth as often as the source leads one to expect; predictions that are less various than
-    the source's classes by half a nat.
+    is predicted less than a tenth as often as the source leads one to expect; predictions that are less various, by
+    half a nat, than the source's classes.  What source only misses as well is not held against the method.
 
     Args:
         method: logits of held-out source rows, N×C, and of target rows, M×C.
@@ -152,14 +156,17 @@ def red_flags(
     if own < other - SOURCE_DROP:
         found.append(f"is right on {percent(own)} of the held-out source, source only on {percent(other)}")
     expected = np.bincount(label, minlength=target.shape[1]) / len(label)
-    share = np.bincount(target.argmax(1), minlength=len(expected)) / len(target)
-    missed = (share < MISSED * expected) & (expected * len(target) >= EXPECTED_ROWS)
-    if missed.any():
-        k = int(np.argmax(missed * (expected - share)))
+    share, before = (np.bincount(z.argmax(1), minlength=len(expected)) / len(z) for z in (target, floor[1]))
+    missed, missed_before = (
+        (s < MISSED * expected) & (expected * len(target) >= EXPECTED_ROWS) for s in (share, before)
+    )
+    if (lost := missed & ~missed_before).any():
+        k = int(np.argmax(lost * (expected - share)))
         found.append(f"misses class {k}: {percent(share[k])} of its predictions, {percent(expected[k])} expected")
-    drop = _entropy(expected) - _entropy(softmax(target.astype(np.float64), axis=1).mean(0))
-    if not missed.any() and drop > ENTROPY_DROP:
-        found.append(f"its predictions are less various than the source's classes, by {drop:.2f} nats")
+    various = [_entropy(softmax(z.astype(np.float64), axis=1).mean(0)) for z in (target, floor[1])]
+    drop = min(_entropy(expected), various[1]) - various[0]
+    if not lost.any() and drop > ENTROPY_DROP:
+        found.append(f"its predictions are less various than they should be, by {drop:.2f} nats")
     return found
 
 

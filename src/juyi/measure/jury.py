@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from scipy.special import softmax
@@ -52,3 +53,24 @@ def ask_jury(method: np.ndarray, floor: np.ndarray, jurors: Sequence[np.ndarray]
     found = paired_difference(says == method.argmax(1), says == floor.argmax(1))
     note = f"by {len(jurors)} other models, asked where the two differ; a mistake that all share goes unseen"
     return Estimate("jury_gain", found.gain, found.low, found.high, 0, found.n, p_value=found.p_value, note=note)
+
+
+def coherence(jurors: Sequence[np.ndarray]) -> float:
+    """Return how often two jurors agree, the mean over all pairs of them, 0 to 1.
+
+    Models that are right agree; models that are wrong, each in its own way, do not.  So where models adapted in
+    different ways contradict one another, they know too little of the target to judge.
+
+    Args:
+        jurors: logits N×C, two at least.
+
+    Example:
+        >>> z = np.eye(2)
+        >>> coherence([z, z, 1 - z])
+        0.3333333333333333
+
+    Source: Jiang, Nagarajan, Baek and Kolter, "Assessing Generalization of SGD via Disagreement", ICLR 2022: the share
+    of rows on which two trained models agree estimates their accuracy.
+    """
+    says = [np.asarray(z).argmax(1) for z in jurors]
+    return float(np.mean([(one == other).mean() for one, other in combinations(says, 2)]))
