@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from pairs import DEVELOPMENT, PAIRS
 
 from juyi.adapt import METHODS
@@ -36,22 +37,24 @@ KEPT_ROWS = 800
 
 
 class Thirds(Silent):
-    """Keeps the logits at a third, two thirds and the end of the last stage that is asked for."""
+    """Keeps the logits at a third and two thirds of the last stage, and apart from them which test rows are right."""
 
-    def __init__(self, validation: Rows, target: Rows) -> None:
-        self.sides = {SOURCE: validation, TARGET: target}
-        self.found: list[dict[str, np.ndarray]] = []
+    def __init__(self, validation: Rows, target: Rows, test: Rows) -> None:
+        self.sides, self.test = {SOURCE: validation, TARGET: target}, test
+        self.found: list[tuple[dict[str, np.ndarray], np.ndarray]] = []
 
     def step_done(self, run) -> None:
         if run.step in {max(1, run.total_steps // 3), max(1, 2 * run.total_steps // 3)}:
             served = run.stage.serves or next(m for m in run.state.owners if isinstance(m, Network))
             self.found.append(self.look(served))
 
-    def look(self, net: Network) -> dict[str, np.ndarray]:
-        return {
+    def look(self, net: Network) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        logits = {
             domain: compute(net, rows, np.arange(min(KEPT_ROWS, rows.size)), partial(net, domain=domain)).numpy()
             for domain, rows in self.sides.items()
         }
+        answers = compute(net, self.test, np.arange(self.test.size), partial(net, domain=TARGET)).argmax(1)
+        return logits, (answers == self.test.y).numpy()
 
 
 def settings(name: str, domain: Domain, seed: int) -> dict:
@@ -78,20 +81,19 @@ def collect(pair, seed: int, methods: tuple[str, ...]) -> tuple[dict[str, np.nda
         "classes": len(source.classes), "seconds": {}, "rehearsal": {}, "refused": {},
     }  # fmt: skip
     stage = Stage(training, target, seed)
-    device = __import__("torch").device("cpu")
+    device = torch.device("cpu")
     for name in ("source_only", *methods):
         method = METHODS[name](**settings(name, training, seed))
         began = time.time()
         try:
-            watcher = Thirds(Rows(validation, device), Rows(target, device))
+            watcher = Thirds(*(Rows(domain, device) for domain in (validation, target, test)))
             method.learn(training, target, watcher=watcher)
             about["seconds"][name] = round(time.time() - began, 1)
             moments = [*watcher.found, watcher.look(method.net_)][-3:]
-            for moment, looked in enumerate(moments, 4 - len(moments)):
+            for moment, (looked, right) in enumerate(moments, 4 - len(moments)):
                 for domain, logits in looked.items():
                     arrays[f"{name}/{moment}/{domain}"] = small(logits)
-            right = method.scores(Domain(test.x)).argmax(1) == test.y
-            arrays[f"{name}/test_right"] = np.packbits(right)
+                arrays[f"{name}/{moment}/test_right"] = np.packbits(right)
             about.setdefault("accuracy", {})[name] = round(float(right.mean()), 4)
             if name == "source_only":
                 continue

@@ -32,9 +32,10 @@ def read(place: Path) -> tuple[dict[str, Candidate], dict[str, np.ndarray], dict
     label = arrays["source_label"].astype(np.int64)
     candidates, right = {}, {}
     for name in about["accuracy"]:
-        right[name] = np.unpackbits(arrays[f"{name}/test_right"])[: about["test_rows"]].astype(bool)
         for moment in (1, 2, 3):
             if f"{name}/{moment}/target" in arrays:
+                packed = arrays.get(f"{name}/{moment}/test_right", arrays.get(f"{name}/test_right"))
+                right[f"{name}/{moment}"] = np.unpackbits(packed)[: about["test_rows"]].astype(bool)
                 sides = [-arrays[f"{name}/{moment}/{side}"].astype(np.float64) / 20 for side in ("source", "target")]
                 candidates[f"{name}/{moment}"] = Candidate(sides[0], label, sides[1])
     return candidates, right, about
