@@ -64,7 +64,8 @@ def show_asked(asked: Asked, as_json: bool) -> None:
     print(f"{drawn.model} and {FLOOR} answer differently on {drawn.size:,} of {drawn.total:,} target rows{left_out}")
     close = f", {asked.worst:,} if it is close" if asked.worst > asked.likely else ""
     print(f"labels that likely settle which is better: {asked.likely:,}{close}, {drawn.size:,} at most")
-    print(f"rows to label, in this order: {asked.path} ({asked.rows:,})")
+    known = f", {len(asked.labels):,} of them labelled" if asked.labels else ""
+    print(f"rows to label, in this order: {asked.path} ({asked.rows:,}{known})")
     if asked.sheet:
         print(f"their pictures, to label by clicking: {asked.sheet}")
     print(f"then: juyi settle {run} --labels {asked.path}")

@@ -117,7 +117,7 @@ def settle(z: np.ndarray, population: int, rows_total: int, margin: float = 0.02
     elif -bound <= narrow[0] and narrow[1] <= bound:
         answer, confidence = "no_difference", 1 - 2 * alpha
         low, high = narrow
-    gain = float(population / rows_total * z.mean()) if len(z) else None
+    gain = float(population * z.sum() / (rows_total * len(z))) if len(z) else None
     gain = 0.0 if population == 0 else gain
     return Settled(answer, gain, low / rows_total, high / rows_total, confidence, len(z), population, rows_total)
 

@@ -35,9 +35,13 @@ def settled(record: dict[str, Any]) -> str:
         ("rows on which the models disagree", f"{disagreeing:,} of {rows:,}"),
     ]
     openings = [one for one in record.get("openings") or [] if isinstance(one, dict) and "labels" in one]
-    told += [(f"round {i}", f"{one['labels']} labels, {one.get('when')}") for i, one in enumerate(openings, 1)]
+    told += [
+        (f"round {i}", f"{one['labels']} labels, {str(one.get('when'))[:16].replace('T', ' ')}")
+        for i, one in enumerate(openings, 1)
+    ]
     line = interval_line(found, disagreeing / rows if rows else 0.0)
-    return section("settled", "Settled by labels", f"{sentence}{line}{definitions('', told)}", NOTE)
+    heading = "What the labels say so far" if found.get("answer") == "cannot_tell" else "Settled by labels"
+    return section("settled", heading, f"{sentence}{line}{definitions('', told)}", NOTE)
 
 
 def settled_in(record: dict[str, Any]) -> dict[str, Any]:

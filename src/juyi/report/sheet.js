@@ -41,7 +41,7 @@
     const done = Object.values(labels).filter((label) => label !== "").length;
     const open = sheet.rows.findIndex((row) => labels[row.id] === "");
     status.textContent = done + " of " + cards.length + " labelled" +
-      (open >= 0 && done > open ? "; number " + (open + 1) + " is open, later ones do not count yet" : "");
+      (open >= 0 && done > open ? ", number " + (open + 1) + " is still open" : "");
     bar.value = done;
     return open;
   }

@@ -63,8 +63,8 @@ def write_sheet(path: Path, record: dict[str, Any], classes: Sequence[str], card
 
 def opening(record: dict[str, Any], cards: int, keys: Mapping[str, str]) -> str:
     """Write what the page is for, and the bar that counts."""
-    by_key = "Keys: " + ", ".join(f"{escape(key)} {escape(label)}" for key, label in keys.items() if key != label)
-    by_key = "Each class has the key of its name." if by_key == "Keys: - none of them" else by_key
+    named = [f"{escape(key)} {escape(label)}" for key, label in keys.items() if key != label]
+    by_key = f"Keys: {', '.join(named) or 'the sign of each class'}, - none of them. They go on to the next picture."
     return (
         '<header><p class="brand"><b>Juyi</b> <span lang="zh">举一反三</span></p>'
         f"<h1>{escape(title(record))}</h1><h2>What does it show?</h2>"
@@ -74,7 +74,7 @@ def opening(record: dict[str, Any], cards: int, keys: Mapping[str, str]) -> str:
         "<code>juyi settle RUN --labels filled.csv</code>.</p></header>"
         f'<div class="bar-top"><span class="count" role="status">0 of {cards} labelled</span>'
         f'<progress max="{cards}" value="0" aria-label="labelled"></progress>'
-        '<button type="button" id="next">Next open one</button>'
+        '<button type="button" id="next">Next open</button>'
         '<button type="button" id="download" class="main">Download filled.csv</button></div>'
         f'<p class="hint keys">{by_key}</p>'
     )
