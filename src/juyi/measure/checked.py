@@ -98,3 +98,16 @@ def check_delta(delta: float) -> None:
     """
     if not 0 < delta < 1:
         raise SettingError(f"delta: {delta} is not between 0 and 1; 0.01 is usual")
+
+
+def labelled_features(features: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return features and their labels as `matrix` and `codes` do; features that are all alike are refused.
+
+    Raises:
+        DataError: as these two, or every row is the same.
+    """
+    x = matrix(features, "features")
+    y = codes(label, len(x), "labels")
+    if (x == x[0]).all():
+        raise DataError("features: every row is the same, so nothing can be told from them")
+    return x, y
