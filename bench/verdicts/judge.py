@@ -43,10 +43,15 @@ def read(place: Path) -> tuple[dict[str, Candidate], dict[str, np.ndarray], dict
 
 def judge(place: Path) -> dict:
     """Choose among the final models, and give a verdict on each, by what is known without labels."""
-    candidates, right, about = read(place)
+    candidates, rows, about = read(place)
     final = {name.removesuffix("/3"): c for name, c in candidates.items() if name.endswith("/3")}
     choice = choose(final)
+    everywhen = choose({name: c for name, c in candidates.items() if not name.startswith("source_only")}
+                       | {"source_only": final["source_only"]})  # fmt: skip
+    right = {name.removesuffix("/3"): values for name, values in rows.items() if name.endswith("/3")}
     accuracy = {name: float(values.mean()) for name, values in right.items()}
+    moments = {name: float(values.mean()) for name, values in rows.items() if not name.startswith("source_only")}
+    moments["source_only"] = accuracy["source_only"]
     best = oracle_choice(accuracy).name
     verdicts = []
     for name, evidence in choice.evidence.items():
@@ -56,7 +61,8 @@ def judge(place: Path) -> dict:
             "wrong": wrong(evidence.answer, truth), "disagreement": evidence.disagreement,
             "jury": evidence.jury and evidence.jury.value, "jury_low": evidence.jury and evidence.jury.low,
             "jury_high": evidence.jury and evidence.jury.high,
-            "accuracy_floor": evidence.accuracy_floor.value, "flags": list(evidence.flags),
+            "coherence": evidence.coherence, "accuracy_floor": evidence.accuracy_floor.value,
+            "flags": list(evidence.flags),
             "rehearsal": about["rehearsal"].get(name, {}).get("gain"),
         })  # fmt: skip
     return {
@@ -67,6 +73,7 @@ def judge(place: Path) -> dict:
             "serves": accuracy[best] - accuracy[choice.serves],
             "source_only": accuracy[best] - accuracy["source_only"],
             **{name: accuracy[best] - accuracy[name] for name in accuracy},
+            "of all moments": max(moments.values()) - moments[everywhen.name],
             **{rule: accuracy[best] - accuracy[pick] for rule, pick in rivals(final).items()},
         },
     }  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import softmax
 
 from juyi.errors import DataError
-from juyi.measure import Evidence, red_flags, weigh_evidence
+from juyi.measure import Evidence, red_flags, share_shift, weigh_evidence
 
 FLOOR = "source_only"
 
@@ -96,10 +96,12 @@ def choose(candidates: Mapping[str, Candidate], floor: str = FLOOR) -> Choice:
     """
     _check(candidates, floor)
     first = candidates[floor]
+    shift = share_shift(first.source, first.source_label, first.target)
     out = {
         name: "; ".join(flags)
         for name, c in candidates.items()
-        if name != floor and (flags := red_flags((c.source, c.target), (first.source, first.target), c.source_label))
+        if name != floor
+        and (flags := red_flags((c.source, c.target), (first.source, first.target), c.source_label, shift))
     }
     left = {name: softmax(c.target.astype(np.float64), axis=1) for name, c in candidates.items() if name not in out}
     together = np.mean(list(left.values()), axis=0).argmax(1)

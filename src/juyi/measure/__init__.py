@@ -6,7 +6,7 @@ from juyi.measure.bounds import ben_david_bound, mansour_bound
 from juyi.measure.class_shares import estimate_label_shift
 from juyi.measure.disagreement import dis2_bound
 from juyi.measure.estimate import Estimate
-from juyi.measure.evidence import Evidence, red_flags, weigh_evidence
+from juyi.measure.evidence import Evidence, accuracy_of_floor, most_right, red_flags, weigh_evidence
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
 from juyi.measure.jury import ask_jury
@@ -21,6 +21,7 @@ from juyi.measure.rejection import certainty, rejection_threshold
 from juyi.measure.separability import gbc, h_score, trans_rate
 from juyi.measure.sequential import Settled, labels_left, labels_to_settle, settle, settle_hint
 from juyi.measure.settled import verdict_from_labels
+from juyi.measure.share_shift import ShareShift, share_shift
 from juyi.measure.tests_by_feature import feature_tests
 from juyi.measure.transferability import leep, log_me, nce
 from juyi.measure.transport import sliced_wasserstein, wasserstein
@@ -31,7 +32,9 @@ __all__ = [
     "Evidence",
     "PairedDifference",
     "Settled",
+    "ShareShift",
     "accuracy_of_adapted",
+    "accuracy_of_floor",
     "ask_jury",
     "average_thresholded_confidence",
     "bbse",
@@ -64,6 +67,7 @@ __all__ = [
     "mean_prediction",
     "mlls",
     "mmd",
+    "most_right",
     "nce",
     "paired_difference",
     "proxy_a_distance",
@@ -71,6 +75,7 @@ __all__ = [
     "rejection_threshold",
     "settle",
     "settle_hint",
+    "share_shift",
     "shares_warning",
     "sliced_wasserstein",
     "total_variation",

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from juyi.measure.accuracy import confidence_transport
+from juyi.measure.accuracy import average_thresholded_confidence, confidence_transport
 from juyi.measure.estimate import Estimate
 from juyi.measure.jury import ask_jury, coherence
+from juyi.measure.label_shift import total_variation
+from juyi.measure.share_shift import ShareShift, share_shift
 from juyi.measure.verdict import MISSED, NO_MATERIAL_CHANGE, percent
 
 SOURCE_DROP = 0.05
@@ -71,6 +73,8 @@ def weigh_evidence(
     """Weigh what is known without labels: did the method help, hurt, make no difference, or cannot that be told?
 
     - The two answer alike on all but 2 % of the rows: `no_difference`, whatever the labels are.
+    - Only the shares of the classes differ (`share_shift`), and the method's own shares are so far from the target's
+      that it cannot be right as often as source only is estimated to be (`most_right`): `hurt`.
     - There are fewer than two other models, or two of them agree on less than 70 % of the rows: `cannot_tell`.
     - The jury sides with the method by more than 2 % of the rows, with its whole interval, and nothing speaks against
       the method (`red_flags`): `helped`.
@@ -104,12 +108,15 @@ def weigh_evidence(
         'cannot_tell'
     """
     disagreement = float((method[1].argmax(1) != floor[1].argmax(1)).mean())
-    accuracy = confidence_transport(floor[0], label, floor[1])
-    flags = red_flags(method, floor, label)
+    shift = share_shift(floor[0], label, floor[1])
+    accuracy = accuracy_of_floor(floor, label, shift)
+    flags = red_flags(method, floor, label, shift)
     jury = ask_jury(method[1], floor[1], jurors) if len(jurors) else None
     agree = coherence(jurors) if len(jurors) > 1 else None
     answer = "no_difference" if disagreement <= NO_MATERIAL_CHANGE else "cannot_tell"
-    if answer == "cannot_tell" and jury is not None and agree is not None and agree >= COHERENT:
+    if answer == "cannot_tell" and shift.explains and most_right(method[1], shift.shares) < (accuracy.low or 0.0):
+        answer = "hurt"
+    elif answer == "cannot_tell" and jury is not None and agree is not None and agree >= COHERENT:
         answer = _hear(jury, disagreement, flagged=bool(flags))
     return Evidence(answer, disagreement, jury, agree, accuracy, tuple(flags))
 
@@ -125,19 +132,64 @@ def _hear(jury: Estimate, disagreement: float, *, flagged: bool) -> str:
     return "no_difference" if alike else "cannot_tell"
 
 
+def accuracy_of_floor(floor: tuple[np.ndarray, np.ndarray], label: np.ndarray, shift: ShareShift) -> Estimate:
+    """Estimate the accuracy of source only, by the estimator whose assumption holds.
+
+    Optimal transport takes the classes to be as frequent as in the source.  Where the predictions say that only the
+    shares of the classes differ, the share of rows on which the model is sure enough is used instead.
+
+    Args:
+        floor: logits of held-out source rows, N×C, and of target rows, M×C.
+        label: int, N: labels of the held-out source rows.
+        shift: what `share_shift` found of them.
+
+    Example:
+        >>> label = np.repeat([0, 1], 100)
+        >>> right = 4.0 * np.eye(2)[label]
+        >>> accuracy_of_floor((right, right), label, share_shift(right, label, right)).name
+        'confidence_transport'
+    """
+    estimator = average_thresholded_confidence if shift.explains else confidence_transport
+    return estimator(floor[0], label, floor[1])
+
+
+def most_right(scores: np.ndarray, shares: np.ndarray) -> float:
+    """Return the largest accuracy that a model can have which answers in other shares than the classes have.
+
+    Each row of the share by which its answers are others is answered wrongly: accuracy ≤ 1 − ½ Σ |s_k − q_k|.
+
+    Args:
+        scores: float, M×C: logits of the rows.
+        shares: float, C: q, the true shares of the classes.
+
+    Example:
+        >>> most_right(np.eye(2)[[0, 0, 0, 1]], np.array([0.25, 0.75]))
+        0.5
+
+    Source: elementary; see Lipton, Wang and Smola, ICML 2018, section 3.
+    """
+    answered = np.bincount(scores.argmax(1), minlength=len(shares)) / len(scores)
+    return 1 - total_variation(answered, shares)
+
+
 def red_flags(
-    method: tuple[np.ndarray, np.ndarray], floor: tuple[np.ndarray, np.ndarray], label: np.ndarray
+    method: tuple[np.ndarray, np.ndarray],
+    floor: tuple[np.ndarray, np.ndarray],
+    label: np.ndarray,
+    shift: ShareShift | None = None,
 ) -> list[str]:
     """Name what gives a collapsed model away, which every score of confidence takes for the best.
 
     Scores that are not finite; accuracy on held-out source rows more than five points below source only's; a class that
     is predicted less than a tenth as often as the source leads one to expect; predictions that are less various, by
-    half a nat, than the source's classes.  What source only misses as well is not held against the method.
+    half a nat, than the source's classes.  What source only misses as well is not held against the method.  And, where
+    only the shares of the classes differ, answers in shares that are further from the target's.
 
     Args:
         method: logits of held-out source rows, N×C, and of target rows, M×C.
         floor: the same of source only.
         label: int, N: labels of the held-out source rows.
+        shift: what `share_shift` found of source only, if it was asked already.
 
     Returns:
         A sentence each; none for a model that looks sound.
@@ -167,6 +219,13 @@ def red_flags(
     drop = min(_entropy(expected), various[1]) - various[0]
     if not lost.any() and drop > ENTROPY_DROP:
         found.append(f"its predictions are less various than they should be, by {drop:.2f} nats")
+    shift = shift or share_shift(floor[0], label, floor[1])
+    own_best, best = (most_right(z, shift.shares) for z in (target, floor[1]))
+    if shift.explains and own_best < best - SOURCE_DROP:
+        found.append(
+            "answers in shares of the classes that are further from the target's than source only's by "
+            f"{percent(best - own_best)}, though only the shares seem to differ"
+        )
     return found
 
 
