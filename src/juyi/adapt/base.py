@@ -40,6 +40,7 @@ from juyi.training import (
     WeightAverage,
     choose_device,
     choose_precision,
+    declared,
     hyperparameter,
     learn,
     read_run,
@@ -78,9 +79,6 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
 
     floor: ClassVar[str] = "source_only"
     """The method that it has to beat, by its name on the command line: what could be had without transferring."""
-
-    remarks_: tuple[str, ...] = ()
-    """What it found while it learnt and a person should know, in sentences, such as which relation holds."""
 
     net: str | nn.Module = hyperparameter(
         default="auto", help="network: a name, module:factory, hub/NAME, its folder, or auto (by the data's shape)"
@@ -176,6 +174,16 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
                 "leave it out, or name another method"
             )
 
+    def shared(self) -> dict[str, Any]:
+        """The settings that every method has, for the models that are trained beside this one."""
+        return {field: getattr(self, field) for field in declared(Adapter)} | {"class_shares": "source"}
+
+    def floors(self) -> dict[str, Adapter]:
+        """The models that are trained beside this one under the same settings, by name: it has to beat `floor`."""
+        from juyi.adapt.source_only import SourceOnly
+
+        return {"source_only": SourceOnly(**self.shared())}
+
     def fit(self, X: Any, y: Any = None, *, target: Any = None) -> Adapter:
         """Learn from the labelled source `X` and the target.
 
@@ -217,6 +225,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
 
         It is what `fit` and the command share.
         """
+        self.remarks_: tuple[str, ...] = ()  # what it finds and a person should know, in sentences
         device = choose_device(self.device)
         target_rows = Rows(target, device) if target else None
         if isinstance(source, Served):

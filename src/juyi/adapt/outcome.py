@@ -48,6 +48,7 @@ class Outcome:
     def __init__(self, folder: RunFolder, record: dict[str, Any], models: dict[str, Adapter]) -> None:
         self.folder, self.record, self.models = folder, record, models
         self.served = list(models)[-1]
+        self.floor = record["floor"] if record.get("floor") in models else FLOOR
         self.classes: list[str] = record["classes"]
         self.results: list[dict[str, Any]] = []
         self.final: dict[str, dict[str, np.ndarray]] = {name: {} for name in models}
@@ -90,7 +91,7 @@ class Outcome:
             self._write_maps(validation, target, predictions)
         if len(self.models) > 1:
             self.record["verdict"] = verdict_without_labels(
-                predictions[self.served], predictions[FLOOR], self.served, FLOOR,
+                predictions[self.served], predictions[self.floor], self.served, self.floor,
                 rows="images" if target.is_images else "rows", warnings=self.record["warnings"],
             )  # fmt: skip
 
@@ -134,7 +135,7 @@ class Outcome:
         correct = self._score(test, "test", TARGET)
         if len(self.models) > 1:
             self.record["verdict"] = verdict_from_test(
-                correct[self.served], correct[FLOOR], self.served, FLOOR,
+                correct[self.served], correct[self.floor], self.served, self.floor,
                 rows="images" if test.is_images else "rows", warnings=self.record["warnings"],
             )  # fmt: skip
 
@@ -157,7 +158,8 @@ class Outcome:
             elif self.record["request"].get("unknown") and "source" in self.final[name]:
                 found |= rejection_results(scores, labelled.y, len(self.classes), threshold_of(self.folder, name))
             on = {"data": data.name, "role": role}
-            untouched = name == FLOOR and "source" not in self.final[name]  # the model of a run, as it was
+            # the model of a run, as it was; or source only where another floor had the target labels
+            untouched = name == FLOOR and ("source" not in self.final[name] or self.floor != FLOOR)
             counts = self.record["target_labels"]
             saw = counts["given_to_start"] > 0 or (counts["given"] > 0 and not untouched)
             for what, result in found.items():

@@ -65,8 +65,13 @@ class Given:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The names of the classes."""
-        return tuple(map(str, self.training.classes)) if self.training.classes is not None else None
+        """The names of the classes; None where labels are numbers."""
+        return tuple(map(str, self.training.classes)) or None if self.training.classes is not None else None
+
+    @property
+    def unit(self) -> str:
+        """What labels that are numbers are counted in; empty if unknown."""
+        return self.training.unit if isinstance(self.training, Domain) else ""
 
 
 def prepare(request: Request, method: Adapter) -> Given:
@@ -84,6 +89,8 @@ def prepare(request: Request, method: Adapter) -> Given:
     if (Path(request.source) / "run.json").is_file():
         return _prepare_from_run(request, method, options)
     source = load(request.source, **options)
+    if request.unknown and source.classes is None and source.labelled.any():
+        raise SettingError("--unknown: is for classes that the source lacks, but its labels are numbers; leave it out")
     target = load_target(request.target, options) if request.target else None
     test = _load_test(request.test, source, options) if request.test else None
     if target is not None:
@@ -166,7 +173,7 @@ def _check_test(test: Domain, source: Domain | None, target: Domain | None) -> D
     if not test.labelled.any():
         raise DataError(f"{test.name}: has no labels, so nothing can be scored on it; give labelled data as --test")
     known = len((source.classes if source is not None else test.classes) or ())
-    if not (test.y[test.labelled] < known).any():
+    if test.classes is not None and not (test.y[test.labelled] < known).any():
         raise DataError(f"{test.name}: has strangers only, and no labelled row of a known class; give some as --test")
     notes = list(test.notes)
     if hidden := int((~test.labelled).sum()):

@@ -25,7 +25,7 @@ class Solution:
         slope: a; below 0 where what holds there is reversed here.
         weight: w, float64, d×k.
         intercept: b, float64, k.
-        penalty: λ, in the features' own unit; infinite where w is 0.
+        penalty: λ, in the design's unit; infinite where w is 0.
         left_out: what the model says of each row that it was found without, float64, n×k.
         error: the mean squared error of these; infinite where a row cannot be left out.
     """
@@ -45,19 +45,22 @@ class Design:
         features: φ(x), n×d.
         labels: y, n×k: numbers (k = 1), or a column of 0 and 1 for each class.
         source: f(x), n×k: what the source's model says of the rows; None where there is none.
+        unit: what penalties are counted in, above 0: the features' mean variance, say.
 
     Raises:
         DataError: the rows do not fit together, there are none, or a number is not finite.
     """
 
-    def __init__(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None = None) -> None:
+    def __init__(
+        self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None = None, unit: float = 1.0
+    ) -> None:
         x, y = np.asarray(features, np.float64), np.asarray(labels, np.float64)
         f = np.zeros_like(y) if source is None else np.asarray(source, np.float64)
         if x.ndim != 2 or y.ndim != 2 or f.shape != y.shape or len(x) != len(y) or not len(x):
             raise DataError(f"features {x.shape}, labels {y.shape} and source {f.shape} are not of the same rows")
         if not all(np.isfinite(values).all() for values in (x, y, f)):
             raise DataError("a feature or a label is not a finite number; leave such rows out")
-        self.n, self.y, self.f = len(x), y, f
+        self.n, self.y, self.f, self.unit = len(x), y, f, unit
         self.means = x.mean(0), y.mean(0), f.mean(0)
         u, s, v = np.linalg.svd(x - self.means[0], full_matrices=False)
         there = s > max(x.shape) * np.finfo(float).eps * (s[0] if len(s) else 0.0)
@@ -75,7 +78,7 @@ class Design:
         leverage is a k×k matrix, inverted by the formula of Sherman and Morrison.
 
         Args:
-            penalty: λ ≥ 0, in the features' own unit; infinite for w = 0.
+            penalty: λ ≥ 0, in the design's unit; infinite for w = 0.
             slope: a; None where it is to be found.
 
         Source: I. Kuzborskij and F. Orabona, "Stability and Hypothesis Transfer Learning", ICML 2013 (regularised
@@ -83,7 +86,8 @@ class Design:
         variable selection and data augmentation and a method for prediction", Technometrics 16 (1974).
         """
         y, f = self.y - self.means[1], self.f - self.means[2]
-        keeps = np.ones_like(self.s) if penalty == 0 else self.s**2 / (self.s**2 + penalty)
+        pull = penalty * self.unit
+        keeps = self.s**2 / (self.s**2 + pull)
         rest_y, rest_f = self._rest(y, keeps), self._rest(f, keeps)
         free = 1.0 - 1.0 / self.n - (self.u**2) @ keeps  # 1 − h of each row
         power = float((f * rest_f).sum())
@@ -98,7 +102,7 @@ class Design:
                 gone = gone + rest_f * ((rest_f * rest).sum(1) / (free * room))[:, None]
                 possible &= room > TINY * power
         error = float((gone**2).sum(1).mean()) if known and possible.all() else math.inf
-        shrink = np.zeros_like(self.s) if math.isinf(penalty) else self.s / (self.s**2 + penalty)
+        shrink = self.s / (self.s**2 + pull)
         weight = self.v.T @ (shrink[:, None] * (self.u.T @ (y - a * f)))
         intercept = self.means[1] - a * self.means[2] - self.means[0] @ weight
         return Solution(a, weight, intercept, penalty, self.y - gone, error)
@@ -109,37 +113,77 @@ class Design:
         return rest
 
 
-def choose(design: Design, slopes: Sequence[float | None], penalties: Sequence[float]) -> dict[float | None, Solution]:
-    """Find, for each slope, the penalty under which left-out rows are told best.
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """One linear model made of those that were tried.
+
+    Attributes:
+        solution: the model; its left-out answers are blended like itself, its penalty is that of the largest share.
+        shares: the share of each slope in it (None: the free one); they sum to 1.
+        errors: for each slope, the mean squared error of left-out rows under its best penalty.
+    """
+
+    solution: Solution
+    shares: dict[float | None, float]
+    errors: dict[float | None, float]
+
+
+def blend(
+    design: Design, slopes: Sequence[float | None], penalties: Sequence[float], selection: str = "weigh"
+) -> Blend:
+    """Try every slope with every penalty, and make one model of them, by how well each tells left-out rows.
+
+    `best` takes the one with the least mean squared error E of left-out rows.  `weigh` gives each the weight
+    E^(−n/2), which is its likelihood on the left-out rows under normal errors of a spread found there (pseudo-BMA):
+    of few rows the best one is best by luck as well, and several nearly as good ones together are off by less.
 
     Args:
-        design: the rows.
+        design: n labelled rows.
         slopes: fixed ones, and None for a free one.
-        penalties: in the features' own unit.
-
-    Returns:
-        The best solution of each slope for which any row can be left out, in the order of `slopes`.
+        penalties: in the design's unit.
+        selection: `weigh` or `best`.
 
     Raises:
-        SettingError: there is none for any slope.
+        SettingError: no slope leaves a row out.
 
     Example:
         >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
         >>> there, here = 2 * x + 1, -2 * x + 9  # the same, reversed
-        >>> found = choose(Design(x, here, there), (0.0, 1.0, None), (1.0, math.inf))
-        >>> min(found.values(), key=lambda solution: solution.error).slope
+        >>> round(blend(Design(x, here, there), (0.0, 1.0, None), (1.0, math.inf)).solution.slope, 3)
         -1.0
+
+    Source: S. Geisser and W. F. Eddy, "A Predictive Approach to Model Selection", JASA 74 (1979); the name: Y. Yao et
+    al., "Using Stacking to Average Bayesian Predictive Distributions", Bayesian Analysis 13 (2018), section 3.4.
     """
-    best: dict[float | None, Solution] = {}
-    for slope in slopes:
-        solution = min((design.solve(penalty, slope) for penalty in penalties), key=lambda one: one.error)
-        if math.isfinite(solution.error):
-            best[slope] = solution
-    if not best:
+    tried = [(slope, design.solve(penalty, slope)) for slope in slopes for penalty in penalties]
+    tried = [(slope, one) for slope, one in tried if math.isfinite(one.error)] or tried * (len(tried) == 1)
+    if not tried:
         raise SettingError(
-            f"{design.n} target labels leave no row out: every fit is exact; give more labels, or a larger --penalty"
+            f"of {design.n} labelled rows none can be left out, since every fit is exact; label more, or give a larger "
+            "--penalty"
         )
-    return best
+    error = np.array([one.error for _, one in tried])
+    weights = np.zeros(len(tried))
+    if selection == "best" or len(tried) == 1:
+        weights[error.argmin()] = 1.0
+    else:
+        floor = np.finfo(float).eps * max(float((design.y**2).sum(1).mean()), float(error.min()), TINY)
+        weights = (np.maximum(error, floor) / max(float(error.min()), floor)) ** (-design.n / 2)
+        weights /= weights.sum()
+    ways = [of for of, _ in tried]
+    shares = {way: float(sum(w for w, of in zip(weights, ways, strict=True) if of == way)) for way in ways}
+    errors = {way: min(one.error for of, one in tried if of == way) for way in ways}
+
+    def mean(name: str) -> np.ndarray:
+        values = np.stack([np.asarray(getattr(one, name)) for _, one in tried])
+        averaged: np.ndarray = np.tensordot(weights, values, 1)
+        return averaged
+
+    left_out = mean("left_out")
+    whole = float(((design.y - left_out) ** 2).sum(1).mean())
+    first = tried[int(weights.argmax())][1]
+    solution = Solution(float(mean("slope")), mean("weight"), mean("intercept"), first.penalty, left_out, whole)
+    return Blend(solution, shares, errors)
 
 
 def least_squares(features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

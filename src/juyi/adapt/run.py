@@ -14,8 +14,10 @@ from torch import nn
 
 from juyi.adapt.base import Adapter
 from juyi.adapt.outcome import FLOOR, Outcome
+from juyi.adapt.outcome_numbers import NumbersOutcome
 from juyi.adapt.request import Given, Request, notes_of, prepare
-from juyi.adapt.source_only import SourceOnly
+from juyi.data import withhold_labels
+from juyi.data.domain import Domain
 from juyi.errors import JuyiError
 from juyi.nets import Network
 from juyi.runs import RunFolder, fingerprints_in
@@ -148,6 +150,8 @@ def first_record(request: Request, method: Adapter, given: Given, net: Network) 
             "given_to_start": given.given_to_start,
         },
         "classes": None if given.classes is None else list(given.classes),
+        "floor": method.floor,
+        **({} if given.classes is not None else {"unit": given.unit}),
         "network": {
             "name": net.name,
             "parameters": sum(p.numel() for p in net.parameters()),
@@ -210,9 +214,7 @@ class _Work:
 
     def _learn_all(self) -> dict[str, Adapter]:
         name = self.record["method"]
-        shared = {field: getattr(self.method, field) for field in declared(Adapter)}
-        shared["class_shares"] = "source"  # the floor looks at no target row
-        models = {} if name == FLOOR else {FLOOR: SourceOnly(**shared)}
+        models = {} if name == FLOOR else self.method.floors()
         models[name] = self.method
         for model, adapter in models.items():
             if model == FLOOR and isinstance(self.given.training, Served):
@@ -222,8 +224,13 @@ class _Work:
             elif self.processes.is_first:
                 self._learn(model, adapter)
             else:
-                adapter.learn(self.given.training, self.given.target, processes=self.processes)
+                adapter.learn(self.given.training, self._target_of(model), processes=self.processes)
         return models
+
+    def _target_of(self, model: str) -> Domain | None:
+        """The target as a model may see it: where another floor has its labels, source only has none."""
+        target = self.given.target
+        return withhold_labels(target) if target and model == FLOOR != self.method.floor else target
 
     def _learn(self, model: str, adapter: Adapter) -> None:
         given, folder = self.given, self.folder
@@ -236,7 +243,7 @@ class _Work:
         checkpoint = Checkpoint(folder.checkpoint / model)
         try:
             adapter.learn(
-                given.training, given.target, watcher=watcher, checkpoint=checkpoint, processes=self.processes
+                given.training, self._target_of(model), watcher=watcher, checkpoint=checkpoint, processes=self.processes
             )
         except JuyiError as error:
             self.record.update(status="failed", error=str(error))
@@ -245,6 +252,10 @@ class _Work:
         finally:
             bar.close()
         self.record["seconds"][model] = round(log.seconds, 2)
+        for remark in adapter.remarks_:
+            self.console.print(f"{model}: {remark}", highlight=False)
+        notes = self.record["notes"]  # which a resumed run may hold already
+        notes += [told for remark in adapter.remarks_ if (told := f"{model}: {remark}") not in notes]
         self._write_model(model, adapter)
 
     def _write_model(self, model: str, adapter: Adapter) -> None:
@@ -262,7 +273,8 @@ class _Work:
         self.record["serves"] = self.record["method"]
         self.console.print("predicting, drawing the maps", highlight=False)
         given = self.given
-        Outcome(self.folder, self.record, models).write(given.validation, given.target, given.test)
+        kind = NumbersOutcome if self.record["classes"] is None else Outcome
+        kind(self.folder, self.record, models).write(given.validation, given.target, given.test)
         self.record.update(status="finished", finished=now(), peak_memory=peak_memory())
         self.folder.write(self.record)
         shutil.rmtree(self.folder.checkpoint, ignore_errors=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from juyi.adapt.base import Adapter
+from juyi.adapt.heads import inputs_of_last, is_linear, last_layer, put_weights, wanted_of_last
 from juyi.adapt.ridge import least_squares
 from juyi.nets import SOURCE, TARGET, Network
-from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Step, Turn, compute, label_losses
+from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Step, Turn, label_losses
 
 
 def supervised(
@@ -32,35 +31,17 @@ def supervised(
     return net
 
 
-def is_linear(net: Network) -> bool:
-    """Whether a network is a linear head with intercepts on the inputs themselves: its body has nothing to learn."""
-    return isinstance(net.head, nn.Linear) and net.head.bias is not None and not list(net.body.parameters())
-
-
-def solve_head(net: Network, source: Rows, target: Rows | None = None) -> None:
+def solve_head(net: Network, source: Rows, target: Rows | None) -> None:
     """Put the least-squares solution into a linear head that tells numbers: where the supervised stage would end.
 
     The mean squared error over the source's labels counts as much as that over the target's, where there are any.
     """
-    assert net.label_scale is not None
-    features, labels, weights = [], [], []
-    for rows, domain in ((source, SOURCE), (target, TARGET)):
-        if rows is not None and len(rows.labelled_rows):
-            index = rows.labelled_rows
-            features.append(compute(net, rows, index, partial(net.features, domain=domain)).numpy())
-            labels.append(net.label_scale.standardised(rows.take(index).y).cpu().numpy())
-            weights.append(np.full(len(index), 1 / len(index)))
-    weight, intercept = least_squares(
-        np.concatenate(features), np.concatenate(labels)[:, None], np.concatenate(weights)
-    )
-    put_weights(net.head, weight, intercept)
-
-
-def put_weights(layer: nn.Module, weight: np.ndarray, intercept: np.ndarray) -> None:
-    """Put weights (d×k) and intercepts (k) into a linear layer that has both."""
-    with torch.no_grad():
-        layer.get_parameter("weight").copy_(torch.from_numpy(weight.T))
-        layer.get_parameter("bias").copy_(torch.from_numpy(intercept))
+    parts = [(rows, domain) for rows, domain in ((source, SOURCE), (target, TARGET)) if rows is not None]
+    parts = [(rows, domain) for rows, domain in parts if len(rows.labelled_rows)]
+    features = [inputs_of_last(net, rows, rows.labelled_rows, domain) for rows, domain in parts]
+    labels = [wanted_of_last(net, rows, rows.labelled_rows) for rows, _ in parts]
+    weights = [np.full(len(part), 1 / len(part)) for part in labels]
+    put_weights(last_layer(net), *least_squares(*map(np.concatenate, (features, labels, weights))))
 
 
 class SourceOnly(Adapter):

@@ -98,14 +98,27 @@ def recoded(domain: Domain, classes: tuple[str, ...]) -> Domain:
 
 
 def for_regression(domain: Domain, regression: Domain) -> Domain:
-    """Give a domain without labels numbers as labels, as another has; refuse one that has classes."""
-    if domain.labelled.any() and domain.classes is not None:
+    """Give a domain numbers as labels, as another has; refuse one whose classes are no whole numbers.
+
+    Example:
+        >>> x = np.zeros((2, 1), np.float32)
+        >>> days = for_regression(Domain(x, np.array([0, 1]), classes=("9", "21")), Domain(x, np.float32([9.5, 8])))
+        >>> days.y.tolist(), days.classes
+        ([9.0, 21.0], None)
+    """
+    unit = domain.unit or regression.unit
+    if not domain.labelled.any():
+        return replace(domain, y=np.zeros(domain.size, np.float32), classes=None, unit=unit)
+    if domain.classes is None:
+        return domain if domain.unit == unit else replace(domain, unit=unit)
+    try:
+        values = np.array([int(name) for name in domain.classes], np.float32)
+    except ValueError:
         raise DataError(
             f"{regression.name} has numbers as labels and {domain.name} has classes; give two with labels of one kind"
-        )
-    if domain.labelled.any():
-        return domain
-    return replace(domain, y=np.zeros(domain.size, np.float32), classes=None)
+        ) from None
+    note = f"its labels are whole numbers, which are values and no classes, as in {regression.name}"
+    return replace(domain, y=values[domain.y], classes=None, notes=(*domain.notes, note), unit=unit)
 
 
 def classes_differ(reference: Domain, other: Domain) -> ClassesDifferError:

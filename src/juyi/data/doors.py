@@ -89,6 +89,8 @@ def follow(domain: Domain, settled: Domain, *, intersect_classes: bool = False) 
         domain = conform(_compare_pixels(settled, domain), settled.x.shape[1:])
     else:
         domain = _compare_features(settled, domain)
+    if settled.classes is None and settled.labelled.any():
+        return for_regression(domain, settled)
     if domain.classes is None and domain.labelled.any():
         for_regression(settled, domain)
     adopted = adopt_classes(domain, settled)

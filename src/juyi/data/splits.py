@@ -121,7 +121,7 @@ def _labels_from_file(domain: Domain, path: Path) -> Domain:
             f"{domain.name}: several rows have the same name, so {path} cannot say which it means; rename them"
         )
     classes = domain.classes
-    numeric = classes is None and domain.labelled is not None and bool(domain.labelled.any())
+    numeric = classes is None and np.issubdtype(domain.y.dtype, np.floating)
     if classes is None and not numeric:
         classes = tuple(sorted({label for _, _, label in wanted}, key=natural_key))
     codes = {name: code for code, name in enumerate(classes or ())}

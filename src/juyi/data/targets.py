@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from juyi.data.classes import adopt_classes
+from juyi.data.classes import adopt_classes, for_regression
 from juyi.data.domain import Domain
 from juyi.data.loading import load
 from juyi.data.splits import withhold_labels
@@ -22,7 +22,9 @@ def load_target(name: str, options: dict[str, Any]) -> Domain:
 
 def give_labels(target: Domain, wanted: str, source: Domain, seed: int) -> Domain:
     """Erase the target's labels, except those that the person gives with `--target-labels`."""
-    if not target.labelled.all():  # rows without a label may be of any class of the source
+    if source.classes is None and source.labelled.any():
+        target = for_regression(target, source)
+    elif not target.labelled.all():  # rows without a label may be of any class of the source
         target = adopt_classes(target, source)
     return withhold(target, wanted, seed)
 

@@ -119,7 +119,8 @@ def verdict_from_numbers(
     else:
         answer, opening = "cannot_tell", "This test cannot tell whether adapting helped"
     compared = f"{measured(abs(value), unit)} {'less' if value > 0 else 'more'}" if value else "no difference"
-    reach = "" if low is None or high is None else f" (95 % interval {measured(low)} to {measured(high)})"
+    ends = None if low is None or high is None else (low, high) if value >= 0 else (-high, -low)
+    reach = f" (95 % interval {measured(ends[0])} to {measured(ends[1])})" if ends else ""
     sentence = (
         f"{opening}: {method} is off by {measured(float(np.abs(error).mean()), unit)} on average over the "
         f"{len(np.asarray(error)):,} test {rows}, {floor} by {measured(float(np.abs(error_floor).mean()), unit)}: "

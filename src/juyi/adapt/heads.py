@@ -1,0 +1,109 @@
+"""The last linear layer of a network, which closed forms find anew: what goes into it, and what should come out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from juyi.adapt.ridge import Design, Solution
+from juyi.errors import SettingError
+from juyi.measure import fit_temperature
+from juyi.nets import Network
+from juyi.nets.freezing import frozen_parts
+from juyi.training import Rows, compute
+
+MOST_ROWS = 10_000
+"""Of a large domain so many rows, evenly spread, suffice to find a head."""
+
+
+def is_linear(net: Network) -> bool:
+    """Whether a network is a linear head with intercepts on the inputs themselves: its body has nothing to learn."""
+    return isinstance(net.head, nn.Linear) and net.head.bias is not None and not list(net.body.parameters())
+
+
+def last_layer(net: Network) -> nn.Linear:
+    """Return the layer that gives the scores: the head itself, or its last part.
+
+    Raises:
+        SettingError: there is no such layer, it has no intercepts, or it is frozen.
+    """
+    last = net.head[-1] if isinstance(net.head, nn.Sequential) and len(net.head) else net.head
+    if not isinstance(last, nn.Linear) or last.bias is None:
+        raise SettingError(
+            f"--net {net.name}: its head must end in a linear layer with intercepts, which is found in closed form, "
+            f"and not in {type(last).__name__}; use --head own, or another --net"
+        )
+    if last in frozen_parts(net):
+        raise SettingError("--freeze: the last layer is found anew, so it cannot be frozen; freeze less")
+    return last
+
+
+def inputs_of_last(net: Network, rows: Rows, index: np.ndarray, domain: str) -> np.ndarray:
+    """Return what goes into the last layer for these rows, float64, n×d."""
+    before = net.head[:-1] if isinstance(net.head, nn.Sequential) else nn.Identity()
+
+    def run(x: Tensor) -> Tensor:
+        found: Tensor = before(net.features(x, domain))
+        return found
+
+    found: np.ndarray = compute(net, rows, index, run).double().numpy()
+    return found
+
+
+def wanted_of_last(net: Network, rows: Rows, index: np.ndarray) -> np.ndarray:
+    """Return what should come out of it: standardised numbers, n×1, or a column of 0 and 1 for each class, float64."""
+    y = rows.take(index).y
+    wanted = one_hot(y, net.outputs) if net.label_scale is None else net.label_scale.standardised(y)[:, None]
+    found: np.ndarray = wanted.double().cpu().numpy()
+    return found
+
+
+def design_of(net: Network, rows: Rows, domain: str, start: tuple[np.ndarray, np.ndarray] | None = None) -> Design:
+    """The labelled rows of a domain as the last layer sees them.
+
+    Penalties are counted in the mean variance of what goes into the layer, over rows with and without labels.
+
+    Args:
+        net: the network.
+        rows: the domain; of many labelled rows, some.
+        domain: `source` or `target`.
+        start: weights and intercepts whose answers stand beside the labels; None for none.
+    """
+    features = inputs_of_last(net, rows, some(rows.labelled_rows), domain)
+    unit = float(inputs_of_last(net, rows, some(np.arange(rows.size)), domain).var(axis=0).mean())
+    source = None if start is None else features @ start[0] + start[1]
+    return Design(features, wanted_of_last(net, rows, some(rows.labelled_rows)), source, unit or 1.0)
+
+
+def weights_of(layer: nn.Linear) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (d×k) and intercepts (k) of a linear layer, float64."""
+    return layer.weight.detach().cpu().double().numpy().T, layer.bias.detach().cpu().double().numpy()
+
+
+def put_weights(layer: nn.Linear, weight: np.ndarray, intercept: np.ndarray) -> None:
+    """Put weights (d×k) and intercepts (k) into a linear layer that has both."""
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight.T))
+        layer.bias.copy_(torch.from_numpy(intercept))
+
+
+def temperature_of(solution: Solution, design: Design) -> float:
+    """The temperature at which what is said of left-out rows, a column for each class, is most likely; else 1.
+
+    Least squares tells which class is nearest, but says nothing yet of how sure that is.
+    """
+    if not np.isfinite(solution.left_out).all():
+        return 1.0
+    return fit_temperature(solution.left_out, design.y.argmax(1))
+
+
+def some(index: np.ndarray, most: int = MOST_ROWS) -> np.ndarray:
+    """Return at most so many of these row numbers, evenly spread.
+
+    >>> some(np.arange(10), 3).tolist()
+    [0, 4, 9]
+    """
+    chosen: np.ndarray = index[np.linspace(0, len(index) - 1, min(most, len(index))).astype(np.int64)]
+    return chosen
