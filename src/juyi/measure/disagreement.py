@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 
-from juyi.errors import SettingError
+from juyi.errors import DataError, SettingError
 from juyi.measure.checked import check_delta, codes, matrix, same_columns
 from juyi.measure.estimate import Estimate
 
@@ -147,9 +147,7 @@ def _what_critics_see(
         )
         same_columns(source, target, "features")
         if (len(source), len(target)) != rows:
-            raise SettingError(
-                f"features: {len(source)} and {len(target)} rows do not fit {rows[0]} and {rows[1]} scores"
-            )
+            raise DataError(f"features: {len(source)} and {len(target)} rows do not fit {rows[0]} and {rows[1]} scores")
     both = np.concatenate([source, target])
     spread = both.std(0)
     both = (both - both.mean(0)) / np.where(spread > 0, spread, 1.0)
