@@ -202,7 +202,7 @@ def red_flags(
     """
     source, target = method
     if not (np.isfinite(source).all() and np.isfinite(target).all()):
-        return ["its scores are not finite"]
+        return ["gives scores that are not finite"]
     found = []
     own, other = (float((z.argmax(1) == label).mean()) for z in (source, floor[0]))
     if own < other - SOURCE_DROP:
@@ -218,7 +218,7 @@ def red_flags(
     various = [_entropy(softmax(z.astype(np.float64), axis=1).mean(0)) for z in (target, floor[1])]
     drop = min(_entropy(expected), various[1]) - various[0]
     if not lost.any() and drop > ENTROPY_DROP:
-        found.append(f"its predictions are less various than they should be, by {drop:.2f} nats")
+        found.append(f"gives predictions that are less various than they should be, by {drop:.2f} nats")
     shift = shift or share_shift(floor[0], label, floor[1])
     own_best, best = (most_right(z, shift.shares) for z in (target, floor[1]))
     if shift.explains and own_best < best - SOURCE_DROP:

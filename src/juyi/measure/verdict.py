@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from juyi.errors import DataError
 from juyi.measure.intervals import paired_difference
 
+if TYPE_CHECKING:
+    from juyi.measure.evidence import Evidence
+
 NO_MATERIAL_CHANGE = 0.02
 """Without labels, two models that differ on at most this share of the images are called the same."""
+_OPENINGS = {
+    "helped": "Adapting seems to have helped",
+    "hurt": "Adapting seems to have hurt",
+    "no_difference": "No material change",
+    "cannot_tell": "Without labels nobody can tell whether adapting helped",
+}
 MISSED = 0.1
 """A class counts as missed if its predictions are fewer than this share of what the source leads one to expect."""
 
@@ -90,6 +99,9 @@ def verdict_without_labels(
     *,
     rows: str = "images",
     warnings: Sequence[str] = (),
+    evidence: Evidence | None = None,
+    rehearsal: Mapping[str, Any] | None = None,
+    hint: str = "",
 ) -> dict[str, Any]:
     """Say what is known of a method without a single label of the target.
 
@@ -98,7 +110,9 @@ def verdict_without_labels(
         |accuracy(method) − accuracy(floor)| ≤ share of rows on which they disagree
 
     whatever the labels are; and nothing narrower holds without assumptions.  A share of at most 2 % is
-    `no_difference`, any other `cannot_tell`.
+    `no_difference`, any other `cannot_tell`, unless there is `evidence`, whose answer is then taken.  A dress rehearsal
+    in which the method lost speaks against `helped`, and does no more: on the development pairs of bench/verdicts, a
+    gain in it was followed by a gain on the target in less than half of the cases.
 
     Args:
         prediction: N: the method's prediction for each target row.
@@ -107,6 +121,9 @@ def verdict_without_labels(
         floor: what the model without transfer is called.
         rows: what a row is, in the plural.
         warnings: sentences to add (see `collapse_warnings`).
+        evidence: what `weigh_evidence` made of the scores of these and of other models.
+        rehearsal: `gain`, `low`, `high` (accuracy) and `n` of the same method on a pseudo-target.
+        hint: how it could be settled, a sentence without its full stop; added where nothing can be told.
 
     Returns:
         What run.json holds under "verdict": answer, gain (None), low and high (− and + the share of disagreement),
@@ -131,21 +148,42 @@ def verdict_without_labels(
         )
     n, disagreeing = len(first), int((first != second).sum())
     share = disagreeing / n
+    answer = "no_difference" if share <= NO_MATERIAL_CHANGE else "cannot_tell" if evidence is None else evidence.answer
+    lost = rehearsal is not None and rehearsal["high"] < 0
+    if answer == "helped" and lost:
+        answer = "cannot_tell"
     if disagreeing == 0:
-        answer = "no_difference"
         sentence = f"No material change: {method} and {floor} answer alike on all of the {n:,} target {rows}."
     else:
-        same = share <= NO_MATERIAL_CHANGE
-        answer = "no_difference" if same else "cannot_tell"
-        opening = "No material change" if same else "Without labels nobody can tell whether adapting helped"
         sentence = (
-            f"{opening}: {method} and {floor} answer differently on {disagreeing:,} of the {n:,} target {rows}, "
-            f"so their accuracies on these differ by at most {share * 100:.1f} points, either way."
+            f"{_OPENINGS[answer]}: {method} and {floor} answer differently on {disagreeing:,} of the {n:,} target "
+            f"{rows}, so their accuracies on these differ by at most {share * 100:.1f} points, either way."
         )
+    if share > NO_MATERIAL_CHANGE:
+        sentence += "".join(f" {told}" for told in _told(method, floor, evidence, rehearsal))
+    if answer in ("helped", "hurt"):
+        sentence += " That is evidence and no proof, since no label of the target was read."
     if answer == "cannot_tell":
-        sentence += f" Labels for a random part of those {disagreeing:,} {rows} would settle it."
+        sentence += f" {hint or f'Labels for a random part of those {disagreeing:,} {rows} would settle it'}."
     verdict = {"answer": answer, "gain": None, "low": -share, "high": share, "evidence": "label_free"}
     return {**verdict, **with_warnings(sentence, warnings), "disagreeing": disagreeing}
+
+
+def _told(method: str, floor: str, evidence: Evidence | None, rehearsal: Mapping[str, Any] | None) -> Iterator[str]:
+    """Say in sentences what the evidence is."""
+    gain = None if evidence is None or evidence.jury is None else evidence.jury.value
+    if evidence is not None and gain is not None:
+        side, points = (method if gain > 0 else floor), abs(gain) * 100
+        agree = "" if evidence.coherence is None else f" (two of them agree on {percent(evidence.coherence)})"
+        yield f"Where they differ, the other models{agree} side with {side}, by {points:.1f} points."
+    for flag in evidence.flags if evidence is not None else ():
+        yield f"Against {method}: it {flag}."
+    if rehearsal is not None:
+        yield (
+            f"In a dress rehearsal on {rehearsal['n']:,} rows of the source in the target's look {method} changed the "
+            f"accuracy by {number(rehearsal['gain'])} points ({number(rehearsal['low'])} to "
+            f"{number(rehearsal['high'])})."
+        )
 
 
 def collapse_warnings(
