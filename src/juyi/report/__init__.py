@@ -1,8 +1,9 @@
-"""Renders what runs hold: report.html, comparison.html, and the lines that the command prints.  Imports no room."""
+"""Renders report.html, comparison.html and measure.html, and the lines that the command prints.  Imports no room."""
 
 from juyi.report.comparison import Comparison, compare, disagreement_lines
 from juyi.report.comparison_page import check_place, write_comparison
 from juyi.report.page import write_report
+from juyi.report.similarity_page import write_similarity
 from juyi.report.summary import summary_lines
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "summary_lines",
     "write_comparison",
     "write_report",
+    "write_similarity",
 ]

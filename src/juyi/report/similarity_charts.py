@@ -28,9 +28,9 @@ def overlap(content: dict[str, Any], names: dict[str, str]) -> Figure:
     layout = {
         "barmode": "overlay", "bargap": 0.08, "showlegend": False,
         "xaxis": {"title": {"text": "of the target, thinks the classifier", "standoff": 8}, "range": [0, 1],
-                  "tickformat": ".0%", "fixedrange": True},
+                  "tickformat": ".0%", "fixedrange": True, "nticks": 6},
         "yaxis": {"tickformat": ".0%", "rangemode": "tozero", "fixedrange": True, "nticks": 5},
-        "margin": {"l": 46, "r": 8, "t": 8, "b": 46},
+        "margin": {"l": 46, "r": 22, "t": 8, "b": 46},
     }  # fmt: skip
     return {"data": data, "layout": layout}
 

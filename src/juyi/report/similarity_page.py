@@ -42,8 +42,8 @@ DISTANCES_NOTE = (
     "Some are in units of the features: compare them between data, not with each other."
 )
 FEATURES_NOTE = (
-    "Each column, or each property of an image, tested by itself; p-values are corrected for the number of tests. "
-    "What differs most comes first, at most ten."
+    "Each column, or each property of an image, by itself: the largest difference of the shares of rows that lie below "
+    "some value, from 0 (alike) to 1 (never the same). At most ten are shown; grey ones may differ by chance."
 )
 THEORY_NOTE = (
     "Bounds on what a classifier of the source does on the target. They are estimates of bounds and never guarantees: "
@@ -98,7 +98,7 @@ def render(content: dict[str, Any]) -> str:
         ranking(content.get("ranking") or {}, drawn),
         section("distances", "How far apart", results_table(groups.get("distance", [])), DISTANCES_NOTE),
         clouds(figures, names, drawn),
-        features(groups.get("feature", []), drawn),
+        features(groups.get("feature", []), figures.get("medians") or {}, drawn),
         typical(figures.get("typical") or {}, names),
         theory(groups),
         shares(figures.get("class_shares") or {}, drawn),
@@ -115,13 +115,14 @@ def head(content: dict[str, Any], name: str, groups: dict[str, list[dict[str, An
     """Write what the page is about, and the sentence, big."""
     symbol, word = OPENINGS.get(str(content.get("answer")), OPENINGS["unknown"])
     started = str(content.get("started") or "")[:16].replace("T", " ")
+    sentence = str(content.get("sentence") or "").replace("𝒜-", "𝒜\N{NON-BREAKING HYPHEN}")
     through = f"<small>seen through {escape(content.get('backbone') or 'the features')}</small>"
     return (
         f'<header><p class="brand"><b>Juyi</b> <span lang="zh">举一反三</span><time>{escape(started)}</time></p>'
         f"<h1>{escape(name)} {through}</h1></header>"
         '<section class="verdict no_difference" aria-labelledby="verdict-title">'
         f'<h2 id="verdict-title"><span class="symbol" aria-hidden="true">{symbol}</span> {word}</h2>'
-        f'<p class="sentence">{sections.sentence_html(str(content.get("sentence") or ""))}</p>{big_figures(groups)}'
+        f'<p class="sentence">{sections.sentence_html(sentence)}</p>{big_figures(groups)}'
         "</section>"
     )
 
@@ -148,15 +149,18 @@ def clouds(figures: dict[str, Any], names: dict[str, str], drawn: dict[str, Vari
     return section("clouds", "What it looks like", body, f"{MAP_NOTE} {OVERLAP_NOTE}")
 
 
-def features(results: list[dict[str, Any]], drawn: dict[str, Variants]) -> str:
+def features(results: list[dict[str, Any]], medians: dict[str, Any], drawn: dict[str, Variants]) -> str:
     """Show which features differ most."""
     if not results:
         return ""
     rows = [(title(str(one.get("name"))), one, "@after" if differs(one) else "@neutral") for one in results]
     place = chart("features-chart", "How much each feature differs", {"only": drawings.bars(rows, "feature")}, drawn,
-                  height=3 + 1.9 * len(rows))  # fmt: skip
+                  height=2.4 + 1.75 * len(rows))  # fmt: skip
     return section(
-        "features", "Which features differ", f"<figure>{place}</figure>{features_table(results)}", FEATURES_NOTE
+        "features",
+        "Which features differ",
+        f"<figure>{place}</figure>{features_table(results, medians)}",
+        FEATURES_NOTE,
     )
 
 

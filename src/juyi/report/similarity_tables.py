@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from juyi.report.markup import escape, finite
-from juyi.report.similarity_words import SHARES, figure, interval, p_text, says, title
+from juyi.report.similarity_words import SHARES, figure, interval, number, p_text, says, title
 
 Result = dict[str, Any]
 
@@ -29,18 +29,19 @@ def big_figures(groups: dict[str, list[Result]]) -> str:
         cards.append(card("accuracy here", "target rows with given labels", here, "after"))
     elif finite((least := found.get("dis2_bound", {})).get("value")) is not None and not is_vacuous(least):
         bound = {"value": least["value"], "low": least["value"], "high": 1.0}
-        cards.append(card("accuracy here, at least", "an estimated bound", bound, "after"))
+        cards.append(card("accuracy here", "at least", bound, "after", "an estimated bound, and no guarantee"))
     return f'<ul class="figures">{"".join(cards)}</ul>' if cards else ""
 
 
-def card(name: str, small: str, result: Result, kind: str) -> str:
-    """Write one share, large, with its bar and its interval."""
+def card(name: str, small: str, result: Result, kind: str, under: str = "") -> str:
+    """Write one share, large, with its bar and, under it, its interval or other words."""
     share = {**result, "name": SHARES[0]}
     ends = interval(share)
+    under = under or (f"95 % interval {ends}" if ends else "")
     return (
         f'<li class="{kind}"><span class="name">{escape(name)} <small>{escape(small)}</small></span>'
         f'<span class="big">{escape(figure(share.get("value"), SHARES[0]))}</span>{bar(share, kind)}'
-        f'<span class="range">{escape(f"95 % interval {ends}" if ends else "")}</span></li>'
+        f'<span class="range">{escape(under)}</span></li>'
     )
 
 
@@ -126,19 +127,18 @@ def bounds_table(results: list[Result]) -> str:
     return table("measures", heads, rows)
 
 
-def features_table(results: list[Result]) -> str:
-    """Write the features that differ most, folded away under the chart."""
-    heads = ("feature", "difference, 95 % interval", "corrected p", "note")
-    rows = [
-        (
-            (heads[0], f"<strong>{escape(title(str(one.get('name'))))}</strong>"),
-            (heads[1], measured(one, "feature")),
-            (heads[2], escape(p_text(one.get("p_value")))),
-            (heads[3], f"<small>{escape(one.get('note') or '')}</small>"),
-        )
-        for one in results
-    ]
-    return f"<details><summary>As a table</summary>{table('measures', heads, rows)}</details>"
+def features_table(results: list[Result], medians: dict[str, Any]) -> str:
+    """Write the features that differ most, folded away under the chart, with their medians on both sides."""
+    heads = ("feature", "difference, 95 % interval", "corrected p", "median there", "median here")
+    rows = []
+    for one in results:
+        name = title(str(one.get("name")))
+        there, here = (escape(number(value)) for value in medians.get(name) or (None, None))
+        cells = (f"<strong>{escape(name)}</strong>", measured(one, "feature"), escape(p_text(one.get("p_value"))))
+        rows.append(list(zip(heads, (*cells, there, here), strict=True)))
+    note = next((str(one["note"]) for one in results if one.get("note")), "")
+    told = f'<p class="what">{escape(note)}</p>' if note else ""
+    return f"<details><summary>As a table</summary>{table('measures columns', heads, rows)}{told}</details>"
 
 
 def shares_table(content: dict[str, Any]) -> str:

@@ -16,10 +16,14 @@ SAYS: dict[str, tuple[str, str]] = {
     "wasserstein": ("Wasserstein", "how far mass must move, by exact optimal transport"),
     "accuracy_source": ("accuracy there", "of the classifier, on source rows that it has not learnt from"),
     "accuracy_target": ("accuracy here", "of the same classifier, on the target rows whose labels were given"),
+    "average_thresholded_confidence": ("accuracy here, by ATC", "estimated without labels, from how sure it is"),
+    "confidence_transport": ("accuracy here, by COT", "estimated without labels, by transport of its answers"),
     "ben_david_bound": ("Ben-David et al. 2010", "error here is at most"),
     "mansour_bound": ("Mansour et al. 2009", "error here is at most"),
     "margin_bound": ("Zhang et al. 2019, by margin", "error here is at most"),
     "dis2_bound": ("Rosenfeld and Garg 2023, Dis²", "accuracy here is at least"),
+    "bbse": ("by BBSE", "estimated from predictions"),
+    "mlls": ("by maximum likelihood", "estimated from calibrated probabilities"),
     "log_me": ("LogME", "larger is better: evidence of the labels, given the features"),
     "leep": ("LEEP", "larger is better: likelihood of the labels, given what the model says"),
     "nce": ("NCE", "larger is better: how well the model's answers tell the labels"),
@@ -27,8 +31,17 @@ SAYS: dict[str, tuple[str, str]] = {
     "gbc": ("GBC", "larger is better: how little the classes overlap, as Gaussians"),
     "trans_rate": ("TransRate", "larger is better: information that the features hold of the labels"),
 }
-SHARES = ("accuracy_source", "accuracy_target", "ben_david_bound", "mansour_bound", "margin_bound", "dis2_bound")
-"""Measures that are shares of rows, and are written in percent."""
+SHARES = (
+    "accuracy_source",
+    "accuracy_target",
+    "average_thresholded_confidence",
+    "confidence_transport",
+    "ben_david_bound",
+    "mansour_bound",
+    "margin_bound",
+    "dis2_bound",
+)
+"""Measures that are shares of rows, and are written in percent; a bound on one may be above 100 %."""
 
 
 def title(name: str) -> str:
@@ -59,8 +72,19 @@ def figure(value: object, name: str, group: str = "") -> str:
     if known is None:
         return "–"
     if name in SHARES or group == "class_share":
-        return f"{known * 100:.1f} %"
-    return f"{known:,.4g}".replace("-", "\N{MINUS SIGN}")
+        return f"{known * 100:.1f} %" if known <= 1 else "over 100 %"
+    return number(known)
+
+
+def number(value: object) -> str:
+    """Write a number with four digits and a true minus sign; what is absent as a dash.
+
+    Example:
+        >>> number(-0.031234), number(None)
+        ('−0.03123', '–')
+    """
+    known = finite(value)
+    return "–" if known is None else f"{known:,.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(result: dict[str, Any], group: str = "") -> str:

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 
 from juyi.data.domain import Domain
+from juyi.data.shapes import conform
 from juyi.errors import DataError, SettingError, nearest
 from juyi.nets import NETWORKS, build_network, is_hub
 from juyi.runs import RunFolder
 from juyi.training import Served, read_run
 
 PIXELS = "pixels"
+BATCH_NORMS = ("none", "shared", "domain")
 AS_THEY_ARE = "as they are"
 """Vectors need no backbone."""
 
@@ -66,11 +68,13 @@ def is_backbone(name: str) -> bool:
     return name == PIXELS or name in NETWORKS or _run_of(name) is not None or (is_hub(name) and "@" not in name)
 
 
-def find_backbone(name: str, example: Domain, outputs: int, weights: str | None = None, net: Any = None) -> Backbone:
+def find_backbone(
+    name: str | Served, example: Domain, outputs: int, weights: str | None = None, net: Any = None
+) -> Backbone:
     """Return the backbone that a person names.
 
     Args:
-        name: `pixels`, the folder of a finished run, `RUN/models/NAME`, a named network, or `hub/NAME`.
+        name: `pixels`, the folder of a finished run, `RUN/models/NAME`, a named network, `hub/NAME`, or a network.
         example: rows of the source, to whose shape a network is fitted.
         outputs: how many classes there are; at least 1.
         weights: a safetensors file, for a named network.
@@ -80,6 +84,9 @@ def find_backbone(name: str, example: Domain, outputs: int, weights: str | None 
         SettingError: there is no such backbone, or it does not fit.
         RunFolderError: the run is not finished, or damaged.
     """
+    if isinstance(name, Served):
+        _refuse(weights, "the network that was given has its weights; drop it")
+        return Backbone(f"the network {name.net.name}", name, has_head=True)
     if name == PIXELS:
         _refuse(weights, "pixels have no weights; drop it, or name a network with --backbone")
         return Backbone(PIXELS if example.is_images else AS_THEY_ARE)
@@ -92,13 +99,29 @@ def find_backbone(name: str, example: Domain, outputs: int, weights: str | None 
         raise SettingError(f"--backbone {name}: there is no such backbone; {nearest(name, known)}; it can be {kinds}")
     if name in NETWORKS and weights is None:
         raise SettingError(f"--backbone {name}: is not trained by its name alone; give its --weights, or name a run")
-    rows = torch.from_numpy(np.ascontiguousarray(example.x[:2000]))
-    try:
-        network = build_network(name, rows, max(1, outputs), weights=weights)
-    except SettingError as error:
-        raise SettingError(str(error).replace("--net", "--backbone")) from error
-    served = Served(network.eval(), example.x.shape[1:], range(max(1, outputs)), example.columns)
-    return Backbone(name, served, notes=network.notes)
+    return _built(name, example, max(1, outputs), weights)
+
+
+def _built(name: str, example: Domain, outputs: int, weights: str | None) -> Backbone:
+    """Build a network; a named one with the batch norm, and for the channels, that its weights have."""
+    channels = example.x.shape[1:2] if example.is_images else ()
+    other = {(1,): ((1,), (3,)), (3,): ((3,), (1,))}.get(channels, (channels,))
+    variants = [(count, kind) for count in other for kind in BATCH_NORMS] if name in NETWORKS else [(channels, "none")]
+    first: SettingError | None = None
+    for count, kind in variants:
+        shape = (*count, *example.x.shape[2:]) if example.is_images else example.x.shape[1:]
+        rows = torch.from_numpy(
+            np.ascontiguousarray(conform(example.select(np.arange(min(example.size, 500))), shape).x)
+        )
+        try:
+            network = build_network(name, rows, outputs, weights=weights, batch_norm=kind)
+        except SettingError as error:
+            first = first or error
+            continue
+        served = Served(network.eval(), shape, range(outputs), example.columns)
+        return Backbone(name, served, notes=network.notes)
+    assert first is not None
+    raise SettingError(str(first).replace("--net", "--backbone")) from first
 
 
 def _refuse(weights: str | None, why: str) -> None:

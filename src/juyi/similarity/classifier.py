@@ -13,11 +13,11 @@ from juyi.data import hold_out
 from juyi.data.classes import adopt_classes, listed
 from juyi.data.domain import Domain
 from juyi.errors import DataError, ForeignFileError, RunFolderError
+from juyi.measure import linear_classifier
 from juyi.runs.scores import read_scores
 from juyi.similarity.backbones import Backbone
 from juyi.similarity.sides import Sides
 from juyi.similarity.space import Space
-from juyi.similarity.telling import logistic
 
 TRAINED_ON = 5_000
 """A linear model learns little more from more rows, and its time grows with them."""
@@ -36,6 +36,8 @@ class Classifier:
         label_source: int, n: their labels.
         scores_target: float, M×C: logits of all target rows in `Sides.target`.
         shares: float, C: how often each class stands in the labelled source.
+        label_all: int, N: the labels of all measured source rows, −1 where there is none.
+        linear: float, (d + 1)×C: the classifier itself, where it is linear in the features of the space.
         notes: how sure it is that the rows were held out.
         warnings: what gives pause.
     """
@@ -47,13 +49,14 @@ class Classifier:
     label_source: np.ndarray
     scores_target: np.ndarray
     shares: np.ndarray
+    label_all: np.ndarray
+    linear: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    @property
-    def accuracy(self) -> float:
-        """The share of held-out source rows that it has right."""
-        return float((self.scores_source.argmax(1) == self.label_source).mean())
+    def on_drawn(self, sides: Sides) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return scores and labels of held-out source rows, and scores of the rows that stand for the target."""
+        return self.scores_source, self.label_source, self.scores_target[sides.drawn]
 
 
 def find_classifier(backbone: Backbone, sides: Sides, space: Space, seed: int) -> Classifier | str:
@@ -73,40 +76,27 @@ def find_classifier(backbone: Backbone, sides: Sides, space: Space, seed: int) -
     return of_features(backbone, sides, space, seed)
 
 
-def of_features(backbone: Backbone, sides: Sides, space: Space, seed: int) -> Classifier:
+def of_features(backbone: Backbone, sides: Sides, space: Space, seed: int) -> Classifier | str:
     """Fit a logistic regression on the features of a part of the labelled source rows; the rest is held out."""
     source = sides.source
     assert source.classes is not None
     training, held = split(source, HELD_OUT, seed)
-    model = logistic(space.source[training[:TRAINED_ON]], source.y[training[:TRAINED_ON]])
-    there = model.classes_
-    scores = [
-        logits(model.decision_function(x), there, len(source.classes)) for x in (space.source[held], space.target)
-    ]
+    learnt = training[:TRAINED_ON]
     counts = source.class_counts()
-    absent = sorted(set(np.flatnonzero(counts)) - set(there.tolist()))
-    notes = (
-        (f"no labelled row was left to learn from of {listed([source.classes[k] for k in absent])}",) if absent else ()
-    )
+    if len(np.unique(source.y[learnt])) < 2:
+        return f"all labelled rows of {source.name} that can be learnt from are of one class"
+    linear = linear_classifier(space.source[learnt], source.y[learnt], len(source.classes))
+    absent = [k for k in np.flatnonzero(counts) if k not in source.y[learnt]]
+    lost = f"no labelled row was left to learn from of {listed([source.classes[k] for k in absent])}"
     name = f"a logistic regression on the {'features' if backbone.served or source.is_images else 'columns'}"
-    learnt = min(len(training), TRAINED_ON)
-    note = f"the classifier is {name}, learnt on {learnt:,} labelled source rows and judged on {len(held):,} others"
+    note = (
+        f"the classifier is {name}, learnt on {len(learnt):,} labelled source rows and judged on {len(held):,} others"
+    )
+    scores = [part @ linear[:-1] + linear[-1] for part in (space.source[held], space.target)]
     return Classifier(
-        name, source.classes, held, scores[0], source.y[held], scores[1], counts / counts.sum(), (note, *notes)
+        name, source.classes, held, scores[0], source.y[held], scores[1], counts / counts.sum(),
+        np.where(source.labelled, source.y, -1), linear, (note, lost) if absent else (note,),
     )  # fmt: skip
-
-
-def logits(found: np.ndarray, there: np.ndarray, classes: int) -> np.ndarray:
-    """Give every class a column of scores; a class that was not learnt is told never.
-
-    Example:
-        >>> logits(np.array([2.0, -1.0]), np.array([0, 2]), 3).tolist()
-        [[-1.0, -21.0, 1.0], [0.5, -20.5, -0.5]]
-    """
-    columns = found if found.ndim == 2 else np.stack([-found, found], 1) / 2
-    scores = np.repeat(columns.min(1, keepdims=True) - 20.0, classes, axis=1)
-    scores[:, there] = columns
-    return scores
 
 
 def split(domain: Domain, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,6 +117,8 @@ def of_run(backbone: Backbone, sides: Sides) -> Classifier | None:
     served, source, target = backbone.served, sides.source, sides.target
     assert served is not None
     classes = tuple(str(label) for label in served.classes)
+    if len(classes) < 2:
+        return None
     known = Domain(np.zeros((1, 1), np.float32), classes=classes, name="the model")
     adopted = adopt_classes(source, known)
     if adopted.classes != classes:
@@ -146,7 +138,7 @@ def of_run(backbone: Backbone, sides: Sides) -> Classifier | None:
     counts = np.bincount(adopted.y[adopted.labelled], minlength=len(classes))
     return Classifier(
         f"the network of {backbone.name}", classes, rows, scores[0], adopted.y[rows], scores[1],
-        counts / counts.sum(), notes, warnings,
+        counts / counts.sum(), np.where(adopted.labelled, adopted.y, -1), None, notes, warnings,
     )  # fmt: skip
 
 

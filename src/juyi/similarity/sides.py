@@ -200,7 +200,7 @@ def align_without_classes(sources: Sequence[Domain], target: Domain, size: int |
     ]
     aligned = align(*bare, size=size)
     return [
-        replace(one, y=own.y, labelled=own.labelled, classes=own.classes, group=own.group, groups=own.groups)
+        replace(own, x=one.x, row_names=one.row_names, columns=one.columns, notes=one.notes)
         for one, own in zip(aligned, named, strict=True)
     ]
 

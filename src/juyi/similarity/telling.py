@@ -12,7 +12,6 @@ from sklearn.linear_model import LogisticRegression
 
 from juyi.data.domain import Domain
 from juyi.measure.figures import clean, picture, rounded
-from juyi.similarity.space import Space
 
 SHOWN = 8
 """So many of each kind are shown."""
@@ -65,19 +64,27 @@ def logistic(x: np.ndarray, y: np.ndarray, *, balanced: bool = False) -> Logisti
 
 
 def typical_figure(
-    source: Domain, target: Domain, scores: tuple[np.ndarray, np.ndarray], space: Space, coefficients: np.ndarray
+    sides: tuple[Domain, Domain],
+    scores: tuple[np.ndarray, np.ndarray],
+    features: tuple[np.ndarray, np.ndarray],
+    names: tuple[str, ...] | None,
+    coefficients: np.ndarray,
 ) -> dict[str, Any]:
     """Build what is shown of the most and least typical rows of each side: pictures, or rows with their reasons.
+
+    Args:
+        sides: source and target.
+        scores: the log-odds of their rows of being of the target.
+        features: float, N×d and M×d: what the classifier saw.
+        names: d names, or None.
+        coefficients: d, of the classifier.
 
     Returns:
         {"kind": "images" or "rows", "groups": [{"side", "most", "rows": [{"name", "probability", and "png" or
         "because"}]}]}; the probability is that of being of the target.
     """
     groups = []
-    for side, domain, values, features, sign in (
-        ("source", source, scores[0], space.source, -1.0),
-        ("target", target, scores[1], space.target, 1.0),
-    ):
+    for side, domain, values, x, sign in zip(("source", "target"), sides, scores, features, (-1.0, 1.0), strict=True):
         order = np.argsort(-sign * values, kind="stable")
         count = min(SHOWN, max(1, domain.size // 2))
         for most, rows in ((True, order[:count]), (False, order[::-1][:count])):
@@ -85,24 +92,24 @@ def typical_figure(
                 {
                     "name": clean(domain.row_name(int(row))),
                     "probability": round(float(expit(values[row])), 4),
-                    **_shown(domain, int(row), features[row] * coefficients, space.names),
+                    **_shown(domain, int(row), x[row] * coefficients * np.sign(values[row] or 1.0), names),
                 }
                 for row in rows
             ]
             groups.append({"side": side, "most": most, "rows": entries})
-    return {"kind": "images" if source.is_images else "rows", "groups": groups}
+    return {"kind": "images" if sides[0].is_images else "rows", "groups": groups}
 
 
-def _shown(domain: Domain, row: int, weight: np.ndarray, names: tuple[str, ...] | None) -> dict[str, Any]:
-    """Give a row's picture, or the columns that speak most for the side on which it is taken to be."""
+def _shown(domain: Domain, row: int, toward: np.ndarray, names: tuple[str, ...] | None) -> dict[str, Any]:
+    """Give a row's picture, or the columns that speak most for the side of which it is taken to be."""
     if domain.is_images:
         return {"png": picture(domain.x[row])}
     if names is None:
         return {"because": []}
     columns = list(domain.columns or [f"column {number}" for number in range(1, domain.x.shape[1] + 1)])
-    toward = weight * (1.0 if weight.sum() >= 0 else -1.0)
     strongest = [k for k in np.argsort(-toward, kind="stable")[:REASONS] if toward[k] > 0]
-    return {"because": [[clean(names[k]), float(f"{domain.x[row, columns.index(names[k])]:.4g}")] for k in strongest]}
+    values = [float(f"{domain.x[row, columns.index(names[k])]:.4g}") for k in strongest]
+    return {"because": [[clean(names[k]), value] for k, value in zip(strongest, values, strict=True)]}
 
 
 def overlap_figure(scores: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
