@@ -39,6 +39,8 @@ CHINESE = {
     "shot": "冻结源域的分类头，只用目标样本调整特征：信息最大化加伪标签。",
     "batch_norm_adaptation": "每批图用自己的均值和方差归一化，并与各层学到的混合。",
     "tent": "每来一批，就调整归一化层的缩放和平移，让对这批的回答更确定。",
+    "target_only": "只学给出的少量目标标签，别的都不用；给了目标标签时，迁移要胜过它才算有用。",
+    "biased_regularisation": "先学源域，再用少量目标标签以闭式解求最后一层，并拉向源域的 a 倍；a 由标签定，可以为负。",
     "mme": "半监督：分类头让目标样本的预测熵变大，特征让它变小，目标样本因此聚到各类周围。",
 }
 """What each method does, in Chinese; a method without a line here is described in English."""
@@ -83,6 +85,7 @@ WORDS: dict[str, dict[str, str]] = {
         "python": "In Python: ",
         "source": "Source: ",
         "needs": "Needs: ",
+        "numbers": "Labels may be classes or numbers.",
         "processes": "With several processes: ",
         "shares": "`--class-shares estimated` cannot be had: ",
         "cost": "Training takes {median:.1f} times as long as source only "
@@ -103,6 +106,7 @@ WORDS: dict[str, dict[str, str]] = {
         "python": "在 Python 里：",
         "source": "出处：",
         "needs": "需要：",
+        "numbers": "标签可以是类别，也可以是数值。",
         "processes": "多个进程时（英文）：",
         "shares": "不能用 `--class-shares estimated`（英文）：",
         "cost": "训练时间是仅源域的 {median:.1f} 倍（{n} 次运行的中位数；{low:.1f} 到 {high:.1f}）。",
@@ -192,6 +196,8 @@ def section(name: str, method: type, room: str, language: str) -> str:
         facts.append(words["source"] + origin)
     if needed := needs(method, language):
         facts.append(words["needs"] + words["join"].join(needed) + words["stop"])
+    if getattr(method, "regression", False):
+        facts.append(words["numbers"])
     for attribute, word in (("unweighable", "shares"), ("batch_coupled", "processes")):
         reason = getattr(method, attribute, None)
         inherited = any(reason == getattr(parent, attribute, None) for parent in method.__mro__[1:])
