@@ -1,14 +1,19 @@
 """Open the page as a person does: from a file, in a browser, without network."""
 
+import csv
 import json
 import shutil
 
+import numpy as np
 import pytest
 
+from juyi.measure import settle, verdict_from_labels
+from juyi.measure.figures import picture
 from juyi.report import compare, write_comparison, write_report
+from juyi.report.sheet import write_sheet
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -173,3 +178,114 @@ def test_a_comparison_follows_the_theme_and_keeps_its_size(browser, comparison):
     prefer(browser, "dark")
     wait(browser, f"!{colours}.includes({json.dumps(before[0])})")
     assert ask(browser, heights) == size and min(size) > 100
+
+
+@pytest.fixture
+def sheet(tmp_path, record):
+    """The page on which pictures are labelled, with hostile names; three pictures, one of them labelled already."""
+    image = np.random.default_rng(0).integers(0, 256, (1, 8, 8), np.uint8)
+
+    def make(classes):
+        cards = [
+            {"id": f"bcdfghjk-{i}", "name": name, "png": picture(image), "label": label}
+            for i, (name, label) in enumerate([("a,b.png", ""), (f'"{HOSTILE}"', ""), ("c.png", classes[1])], 1)
+        ]
+        return write_sheet(tmp_path / "sheet.html", record(), classes, cards)
+
+    return make
+
+
+def choose(browser, picture, position):
+    browser.execute_script(
+        f"document.querySelectorAll('.ask')[{picture}].querySelectorAll('input')[{position}].click()"
+    )
+
+
+def press(browser, key):
+    browser.switch_to.active_element.send_keys(key)
+
+
+def chosen(browser):
+    return ask(browser, "[...document.querySelectorAll('.ask input:checked')].map(i => i.value)")
+
+
+def test_the_sheet_opens_without_errors_and_hostile_names_are_text(browser, sheet):
+    messages, asked = open_file(browser, sheet(["cat", HOSTILE, "<b>"]))
+    assert messages == [] and [a for a in asked if not a.startswith("data:")] == [str(browser.current_url)]
+    assert ask(browser, "document.title") == "What does it show? – Juyi"
+    assert ask(browser, "[...document.images].every(i => i.naturalWidth == 8) && document.images.length == 3")
+    assert chosen(browser) == [HOSTILE] and ask(browser, "document.querySelectorAll('.ask.done').length") == 1
+    assert HOSTILE in ask(browser, "document.querySelector('.choices').textContent")
+    assert ask(browser, "document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_pictures_are_labelled_by_clicks_and_keys_and_downloaded(browser, sheet, tmp_path):
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    classes = ["cat", "dog, wild", HOSTILE]
+    page = sheet(classes)
+    open_file(browser, page)
+    assert ask(browser, "document.querySelector('.count').textContent") == "1 of 3 labelled, number 1 is still open"
+    choose(browser, 0, 2)
+    browser.find_element("id", "next").click()
+    press(browser, "-")
+    assert chosen(browser) == [HOSTILE, "-", "dog, wild"]
+    assert ask(browser, "document.querySelector('.count').textContent") == "3 of 3 labelled"
+    browser.refresh()  # what was chosen is remembered
+    assert chosen(browser) == [HOSTILE, "-", "dog, wild"]
+    choose(browser, 0, 0)
+    browser.find_element("id", "download").click()
+    place = tmp_path / "filled.csv"
+    WebDriverWait(browser, 15).until(lambda _: place.is_file() and place.stat().st_size)
+    with place.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["id", "name", "label"],
+        ["bcdfghjk-1", "a,b.png", "cat"],
+        ["bcdfghjk-2", f'"{HOSTILE}"', "-"],
+        ["bcdfghjk-3", "c.png", "dog, wild"],
+    ]
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    browser.execute_script("localStorage.clear()")
+
+
+def test_keys_go_on_to_the_next_open_picture(browser, sheet):
+    open_file(browser, sheet(["3", "7"]))
+    browser.find_element("tag name", "body").send_keys("3")
+    press(browser, "7")
+    assert chosen(browser) == ["3", "7", "7"]
+    browser.execute_script("localStorage.clear()")
+
+
+def test_many_classes_are_chosen_from_a_list(browser, sheet):
+    open_file(browser, sheet([f"class {i}" for i in range(40)]))
+    assert ask(browser, "document.querySelectorAll('.ask select').length") == 3
+    assert ask(browser, "[...document.querySelectorAll('select')].map(s => s.value)") == ["", "", "class 1"]
+    Select(browser.find_element("tag name", "select")).select_by_value("class 39")
+    assert ask(browser, "document.querySelector('.count').textContent") == "2 of 3 labelled, number 2 is still open"
+    browser.execute_script("localStorage.clear()")
+
+
+def test_the_sheet_fits_a_phone_and_follows_the_theme(browser, sheet):
+    screen = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        open_file(browser, sheet(["a very long name of a class indeed", "dog"]))
+        assert ask(browser, "document.documentElement.scrollWidth") == 360
+        colour = "getComputedStyle(document.querySelector('.ask')).backgroundColor"
+        light = ask(browser, colour)
+        prefer(browser, "dark")
+        assert ask(browser, colour) != light
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_what_was_settled_is_a_section_of_the_page(browser, make_run, record, tmp_path):
+    content = record()
+    content["settled"] = verdict_from_labels(settle(np.ones(12), 200, 900), "dann")
+    content["openings"].append({"data": "settle labels", "labels": 12, "when": "2026-03-05T10:24:02+00:00"})
+    messages, _ = open_page(browser, make_run(tmp_path / "run", content))
+    assert messages == []
+    text = ask(browser, "document.querySelector('#settled').innerText")
+    assert "12" in text and "200 of 900" in text and "2026-03-05 10:24" in text and "Adapting helped" in text
+    place = "[...document.querySelectorAll('#settled line')].map(l => Number(l.getAttribute('x1')))"
+    assert ask(browser, place)[-1] == 100  # all twelve labels speak for the model: the most that is possible
