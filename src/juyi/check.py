@@ -115,6 +115,24 @@ def check_source_free(method: type[Adapter]) -> None:
     assert adapted.score(target) >= 0.9, f"accuracy on the target is {adapted.score(target):.3f}, expected .9 or more"
 
 
+def check_numbers(method: type[Adapter]) -> None:
+    """Labels that are numbers are told, in their own unit, if the method says that it can, and else refused."""
+    source, target = (  # from one place, since no method can know what a number is on the other side of a shift
+        Domain(one.x, 1000 + 50 * one.x[:, 0] - 20 * one.x[:, 1], name=name)
+        for name, (one, _) in (("source", shifted_domains()), ("target", shifted_domains(seed=1)))
+    )
+    few = Domain(target.x, target.y, np.arange(target.size) < 2 * NEEDED, name="target")
+    try:
+        fitted = small(method, epochs=60).fit(source, target=few)
+    except DataError:
+        assert not method.regression, "it says that it tells numbers, but refuses them"
+        return
+    assert method.regression, "it takes labels that are numbers, but does not say so"
+    told = fitted.predict(target)
+    assert told.shape == (target.size,) and told.dtype == np.float32, "a number a row is expected, float32"
+    assert fitted.score(target) >= 0.8, f"R² on the target is {fitted.score(target):.3f}, expected .8 or more"
+
+
 def check_hidden_labels_are_not_read(method: type[Adapter]) -> None:
     """Permuting the target's withheld labels changes no bit."""
     source, target = shifted_domains()
@@ -268,6 +286,7 @@ CHECKS: dict[str, Callable[[type[Adapter]], None]] = {
         check_learns_a_shift,
         check_learns_the_source_without_target,
         check_source_free,
+        check_numbers,
         check_hidden_labels_are_not_read,
         check_given_labels_are_used,
         check_seed,
