@@ -11,7 +11,7 @@ from torch import nn
 from juyi.data import UNKNOWN
 from juyi.errors import ForeignFileError, RunFolderError
 from juyi.measure import certainty, rejection_threshold, wilson_interval
-from juyi.runs import RunFolder
+from juyi.runs import RunFolder, refuse_numbers
 from juyi.runs.scores import read_scores
 from juyi.training import read_run
 
@@ -32,6 +32,7 @@ def threshold_of(folder: RunFolder, model: str, rate: float = 0.05) -> float:
         ForeignFileError: they are damaged.
         SettingError: the rate is out of its range.
     """
+    refuse_numbers(folder.read(), folder, "rejecting strangers")
     scores = read_scores(folder, model)
     if "source" not in scores:
         raise RunFolderError(f"{folder.path}: held out no source rows, so nothing can be rejected; train with data")

@@ -14,22 +14,23 @@ from cyclopts import App
 
 from juyi.adapt.unknown import threshold_of
 from juyi.cli import options
-from juyi.data import UNKNOWN, conform, load
+from juyi.data import UNKNOWN, Domain, conform, load
 from juyi.errors import ForeignFileError, RunFolderError, SettingError, nearest
 from juyi.measure import certainty
 from juyi.runs import RunFolder
 from juyi.runs.files import write_text
-from juyi.training import read_run, softmax
+from juyi.training import Served, read_run, softmax
 
 
 def register(app: App, arguments: Sequence[str]) -> None:
     """Add the verb."""
 
     def predict(**given: Any) -> None:
-        """Predict the class of every row of DATA with the model that serves in RUN.
+        """Predict the class, or the number, of every row of DATA with the model that serves in RUN.
 
-        Prints a table (name, prediction, confidence), or writes it with --out.  With --unknown, rows of which the
-        model is not certain enough are answered "unknown"; the confidence is that of the class they would have had.
+        Prints a table (name, prediction, confidence), or writes it with --out; numbers have no confidence.  With
+        --unknown, rows of which the model is not certain enough are answered "unknown"; the confidence is that of the
+        class they would have had.
         """
         if given["out"] and given["out"].is_dir():
             raise SettingError(f"--out {given['out']}: is a folder; name a file, such as {given['out'] / 'new.csv'}")
@@ -40,6 +41,8 @@ def register(app: App, arguments: Sequence[str]) -> None:
         model = _model(folder, given["model"])
         served = read_run(folder, model, given["net"])
         threshold = -np.inf
+        if given["unknown"] and served.tells_numbers:
+            raise SettingError(f"--unknown: is for classes, but {folder.path} tells numbers; leave it out")
         if given["unknown"]:
             threshold = threshold_of(folder, model or str(folder.read()["serves"]), rate)
         data = load(given["data"], label=given["label"], size=given["size"], skip_bad=given["skip_bad"])
@@ -52,17 +55,9 @@ def register(app: App, arguments: Sequence[str]) -> None:
                 f"{folder.models}: the model's weights give scores that are no numbers, so they are damaged; "
                 "train it again, or restore them"
             )
-        rejected = certainty(scores) < threshold
-        rows = [
-            {
-                "name": data.row_name(row),
-                "prediction": UNKNOWN if rejected[row] else str(served.classes[p.argmax()]),
-                "confidence": round(float(p.max()), 4),
-            }
-            for row, p in enumerate(softmax(scores))
-        ]
+        rows = _numbers(data, scores) if served.tells_numbers else _classes(data, scores, served, threshold)
         text = io.StringIO()
-        table = csv.DictWriter(text, ["name", "prediction", "confidence"], lineterminator="\n")
+        table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
         if given["out"]:
@@ -87,6 +82,24 @@ def register(app: App, arguments: Sequence[str]) -> None:
         *options.show_options("print the predictions as JSON"),
     ]
     options.register(app, arguments, "predict", predict, parameters)
+
+
+def _classes(data: Domain, scores: np.ndarray, served: Served, threshold: float) -> list[dict[str, Any]]:
+    """For each row its name, the class (or that it is unknown), and how sure the model is of it."""
+    rejected = certainty(scores) < threshold
+    return [
+        {
+            "name": data.row_name(row),
+            "prediction": UNKNOWN if rejected[row] else str(served.classes[p.argmax()]),
+            "confidence": round(float(p.max()), 4),
+        }
+        for row, p in enumerate(softmax(scores))
+    ]
+
+
+def _numbers(data: Domain, scores: np.ndarray) -> list[dict[str, Any]]:
+    """For each row its name and the number, to seven digits."""
+    return [{"name": data.row_name(row), "prediction": float(f"{z:.7g}")} for row, z in enumerate(scores[:, 0])]
 
 
 def _model(folder: RunFolder, asked: str | None) -> str | None:

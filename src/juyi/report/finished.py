@@ -11,7 +11,7 @@ from juyi.errors import RunFolderError
 from juyi.report.markup import finite
 from juyi.report.predictions import disagreement
 from juyi.report.summary import headline
-from juyi.runs import RunFolder
+from juyi.runs import RunFolder, refuse_numbers
 from juyi.runs.predictions import Predictions, read_predictions
 
 KINDS: dict[str, type] = {
@@ -58,6 +58,7 @@ def read_finished(run: RunFolder) -> Finished:
     record = RunFolder.open(run.path).read_finished()
     if wrong := misshapen(record):
         raise RunFolderError(f"{run.path / 'run.json'}: is damaged ({wrong}); restore it, or run again")
+    refuse_numbers(record, run, "a comparison of runs")
     target = (record.get("data") or {}).get("target")
     predictions = None
     if target:

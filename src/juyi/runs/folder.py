@@ -155,6 +155,19 @@ class RunFolder:
         write_json(self.path / "run.json", {"schema": SCHEMA, **content})
 
 
+def tells_numbers(record: Mapping[str, Any]) -> bool:
+    """Whether the models of a run tell numbers, in `unit`, and no classes."""
+    return record.get("classes") is None and "unit" in record
+
+
+def refuse_numbers(record: Mapping[str, Any], run: RunFolder, what: str) -> None:
+    """Raise a `RunFolderError` if the models of a run tell numbers, which `what` cannot make use of."""
+    if tells_numbers(record):
+        raise RunFolderError(
+            f"{run.path}: its models tell numbers, and {what} is for classes; juyi report and juyi predict show it"
+        )
+
+
 def labels_seen(record: dict[str, Any]) -> int:
     """How many target labels the model of a run has seen, in that run or in those that it began with."""
     counts = record.get("target_labels") or {}

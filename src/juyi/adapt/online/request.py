@@ -14,7 +14,7 @@ from juyi.data import load, withhold_labels
 from juyi.data.domain import Domain, data_entries
 from juyi.data.targets import load_target
 from juyi.errors import DataError, ForeignFileError, RunFolderError
-from juyi.runs import RunFolder
+from juyi.runs import RunFolder, refuse_numbers
 from juyi.runs.files import read_json, read_tensors
 from juyi.training import Served
 
@@ -65,7 +65,9 @@ def find_start(request: Request) -> tuple[RunFolder, str]:
         RunFolderError: there is no such run, or it is not finished.
     """
     folder = RunFolder.open(request.run)
-    serves = folder.read_finished().get("serves")
+    record = folder.read_finished()
+    refuse_numbers(record, folder, "following a stream")
+    serves = record.get("serves")
     if not serves:
         raise RunFolderError(
             f"{folder.path / 'run.json'}: names no model that serves, so it is damaged; name another run"
