@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from juyi.errors import DataError, SettingError
 from juyi.measure import labels_left, labels_to_settle, settle, settle_hint, verdict_from_labels
-from juyi.measure.betting import BETS, CARE, WEIGHTS, capital, ends, first
-from juyi.measure.sequential import labels_until
+from juyi.measure.betting import BETS, CARE, WEIGHTS, capital, ends, first, labels_until
 
 TINY = [(1, 1, -1, 0), (1, -1, 0, 0, 0), (1, 1, 1, -1, -1), (-1, -1, 1, 0, -1, 0), (1, 1, 1, 1), (0, 0, 0), (-1,), (1,)]
 

@@ -16,7 +16,7 @@ from juyi.adapt.base import Adapter
 from juyi.adapt.request import Request, prepare
 from juyi.data import Domain
 from juyi.errors import RunFolderError
-from juyi.measure.sequential import margin_rows
+from juyi.measure.betting import margin_rows
 from juyi.measure.verdict import NO_MATERIAL_CHANGE
 from juyi.runs import RunFolder, fingerprints_in
 from juyi.runs.predictions import models_in, read_predictions

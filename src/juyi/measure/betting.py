@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from juyi.errors import DataError, SettingError
+
 BETS = np.array([0.05, 0.15, 0.35, 0.65, 0.95])
 """Shares of the capital that are bet, from timid to bold: each suits another difference between the two models."""
 WEIGHTS = np.array([1, 1, 2, 2, 2]) / 8
@@ -88,3 +90,69 @@ def first(*signs: np.ndarray) -> np.ndarray:
     holds = np.logical_or.reduce(signs)
     found: np.ndarray = np.where(holds.any(1), holds.argmax(1), holds.shape[1]) + 1
     return found
+
+
+def check_population(population: int, rows_total: int, margin: float, alpha: float) -> None:
+    """Refuse numbers of rows that cannot be, and settings out of their range."""
+    if not (0 <= population <= rows_total and rows_total >= 1):
+        raise DataError(f"{population:,} disagreeing rows of {rows_total:,} cannot be")
+    if not 0 < alpha < 1:
+        raise SettingError(f"alpha: {alpha} is not between 0 and 1; 0.05 is usual")
+    if not 0 <= margin <= 1:
+        raise SettingError(f"margin: {margin} is not between 0 and 1; 0.02 is two points")
+
+
+def margin_rows(margin: float, rows_total: int) -> int:
+    """The most rows by which two models may differ in right answers without its mattering.
+
+    Example:
+        >>> margin_rows(0.02, 50), margin_rows(0.02, 149)
+        (1, 2)
+    """
+    return math.floor(margin * rows_total + 1e-9)
+
+
+def labels_until(
+    z: np.ndarray, population: int, rows_total: int, margin: float = 0.02, alpha: float = 0.05
+) -> np.ndarray:
+    """Count after how many labels `settle` first gives an answer, for many orders at once.
+
+    Args:
+        z: int, orders×t: the labels of each order.
+        population: N_D, how many rows they are drawn from.
+        rows_total: N.
+        margin: the largest difference in accuracy that does not matter.
+        alpha: the largest probability of a wrong answer.
+
+    Returns:
+        int, orders; t + 1 where t labels are too few.
+
+    Example:
+        >>> labels_until(np.ones((1, 20)), 400, 2000).tolist()
+        [8]
+    """
+    if population <= margin_rows(margin, rows_total):
+        return np.zeros(len(z), np.int64)
+    found: np.ndarray = np.minimum.reduce(list(moments(z, population, rows_total, margin, alpha).values()))
+    return found
+
+
+def moments(
+    z: np.ndarray, population: int, rows_total: int, margin: float = 0.02, alpha: float = 0.05
+) -> dict[str, np.ndarray]:
+    """Count after how many labels each answer of `settle` is first right to give; arguments as in `labels_until`.
+
+    Example:
+        >>> {answer: int(label[0]) for answer, label in moments(np.ones((1, 20)), 400, 2000).items()}
+        {'helped': 8, 'hurt': 21, 'no_difference': 21}
+    """
+    z = np.asarray(z)
+    bound = margin_rows(margin, rows_total)
+    seen, left = z.cumsum(1), population - 1 - np.arange(z.shape[1])
+    above = first(capital(z, population, -bound - 1) >= -math.log(alpha), seen - left >= -bound)
+    below = first(capital(-z, population, -bound - 1) >= -math.log(alpha), seen + left <= bound)
+    return {
+        "helped": first(capital(z, population, 0) >= -math.log(alpha / 2), seen - left > 0),
+        "hurt": first(capital(-z, population, 0) >= -math.log(alpha / 2), seen + left < 0),
+        "no_difference": np.maximum(above, below),
+    }

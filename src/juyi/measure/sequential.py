@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from juyi.errors import DataError, SettingError
-from juyi.measure.betting import capital, ends, first
+from juyi.errors import DataError
+from juyi.measure.betting import check_population, ends, labels_until, margin_rows
 
 NEITHER = 0.25
 """Assumed where labels are counted beforehand: the share of the disagreeing rows on which neither model is right."""
@@ -122,58 +122,6 @@ def settle(z: np.ndarray, population: int, rows_total: int, margin: float = 0.02
     return Settled(answer, gain, low / rows_total, high / rows_total, confidence, len(z), population, rows_total)
 
 
-def check_population(population: int, rows_total: int, margin: float, alpha: float) -> None:
-    """Refuse numbers of rows that cannot be, and settings out of their range."""
-    if not (0 <= population <= rows_total and rows_total >= 1):
-        raise DataError(f"{population:,} disagreeing rows of {rows_total:,} cannot be")
-    if not 0 < alpha < 1:
-        raise SettingError(f"alpha: {alpha} is not between 0 and 1; 0.05 is usual")
-    if not 0 <= margin <= 1:
-        raise SettingError(f"margin: {margin} is not between 0 and 1; 0.02 is two points")
-
-
-def margin_rows(margin: float, rows_total: int) -> int:
-    """The most rows by which two models may differ in right answers without its mattering.
-
-    Example:
-        >>> margin_rows(0.02, 50), margin_rows(0.02, 149)
-        (1, 2)
-    """
-    return math.floor(margin * rows_total + 1e-9)
-
-
-def labels_until(
-    z: np.ndarray, population: int, rows_total: int, margin: float = 0.02, alpha: float = 0.05
-) -> np.ndarray:
-    """Count after how many labels `settle` first gives an answer, for many orders at once.
-
-    Args:
-        z: int, orders×t: the labels of each order.
-        population: N_D; it, N, margin and alpha are as in `settle`.
-        rows_total: N.
-        margin: what does not matter.
-        alpha: the probability of a wrong answer.
-
-    Returns:
-        int, orders; t + 1 where t labels are too few.
-
-    Example:
-        >>> labels_until(np.ones((1, 20)), 400, 2000).tolist()
-        [8]
-    """
-    z = np.asarray(z)
-    bound = margin_rows(margin, rows_total)
-    if population <= bound:
-        return np.zeros(len(z), np.int64)
-    seen, left = z.cumsum(1), population - 1 - np.arange(z.shape[1])
-    helped = first(capital(z, population, 0) >= -math.log(alpha / 2), seen - left > 0)
-    hurt = first(capital(-z, population, 0) >= -math.log(alpha / 2), seen + left < 0)
-    above = first(capital(z, population, -bound - 1) >= -math.log(alpha), seen - left >= -bound)
-    below = first(capital(-z, population, -bound - 1) >= -math.log(alpha), seen + left <= bound)
-    found: np.ndarray = np.minimum(np.minimum(helped, hurt), np.maximum(above, below))
-    return found
-
-
 @functools.lru_cache(maxsize=256)
 def labels_to_settle(disagreeing: int, total: int, margin: float = 0.02, alpha: float = 0.05) -> tuple[int, int]:
     """Estimate how many labels will settle which of two models is better.
@@ -215,7 +163,7 @@ def two_digits(number: int, most: int) -> int:
         >>> two_digits(227, 400), two_digits(391, 395)
         (230, 395)
     """
-    unit = 10 ** max(0, len(str(number)) - 2)
+    unit = int(10 ** max(0, len(str(number)) - 2))
     return min(-(-number // unit) * unit, most)
 
 
