@@ -23,6 +23,7 @@ from juyi.training import (
     Pairs,
     Processes,
     Rows,
+    Served,
     Settings,
     StageGenerator,
     StageRun,
@@ -116,7 +117,23 @@ class Auto(Adapter):
         if not hasattr(self, "choice_"):  # resumed after it was made
             self.choice_ = self._choose(trained, source, held, target)
         self.candidates_, self.epochs_ = trained, dict(zip(made, passes.tolist(), strict=True))
+        self.remarks_ = self._remarks(whole)
         return trained[names[int(chosen[1])]]
+
+    def floors(self) -> dict[str, Adapter]:
+        """None: source only is one of those that it trains."""
+        return {}
+
+    def leaves(self, name: str) -> dict[str, Adapter]:
+        """Source only and the candidates, fitted; itself where there was no target."""
+        if not hasattr(self, "candidates_"):
+            return {name: self}
+        served = Served(self.net_, self.shape_, self.domain_classes_, self.columns_)
+        fitted = {model: method for model, method in self._make().items() if model in self.candidates_}
+        for model, method in fitted.items():
+            method.net_, method.class_shares_, method.epochs = self.candidates_[model], None, self.epochs_[model]
+            method.adopt(served)
+        return fitted
 
     def _stages(self, net: Network, source: Rows | None, target: Rows | None, processes: Processes) -> StageGenerator:
         """The candidates see to augmentation and averaging themselves."""
@@ -135,6 +152,16 @@ class Auto(Adapter):
             )
             for name, net in trained.items()
         })  # fmt: skip
+
+    def _remarks(self, whole: int) -> tuple[str, ...]:
+        """Say who was left out, who had fewer passes, who was chosen, and who serves."""
+        absent = [name for name in self._make() if not self.epochs_.get(name)]
+        shorter = min(self.epochs_[name] for name in self.candidates_)
+        told = [f"left out, for want of time or of batch norm: {', '.join(absent)}"] if absent else []
+        if shorter < whole:
+            told.append(f"{shorter} passes instead of {whole}, to keep to {self.budget}")
+        told.append(f"{self.choice_.name} agrees most with all of them; {self.choice_.serves} serves")
+        return tuple(told)
 
     def _make(self) -> dict[str, Adapter]:
         """Source only and the candidates, each with the shared settings that this one has."""

@@ -184,6 +184,10 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
 
         return {"source_only": SourceOnly(**self.shared())}
 
+    def leaves(self, name: str) -> dict[str, Adapter]:
+        """The fitted models that a run keeps of this method, by name; `name` is the method's own."""
+        return {name: self}
+
     def fit(self, X: Any, y: Any = None, *, target: Any = None) -> Adapter:
         """Learn from the labelled source `X` and the target.
 

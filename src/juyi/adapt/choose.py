@@ -54,10 +54,17 @@ class Choice:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     oracle: bool = False
 
+    @property
+    def judged(self) -> str:
+        """Of whom the verdict speaks: the choice; where that is source only, the next in the ranking, or it itself."""
+        others = [name for name in (*self.ranking, *self.evidence) if name in self.evidence]
+        return self.name if self.name in self.evidence or not others else others[0]
+
     def as_json(self) -> dict[str, Any]:
         """The same, for run.json."""
         return {
             "name": self.name,
+            "judged": self.judged,
             "serves": self.serves,
             "ranking": list(self.ranking),
             "out": self.out,

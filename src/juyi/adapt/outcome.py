@@ -10,18 +10,23 @@ from typing import Any
 import numpy as np
 
 from juyi.adapt.base import Adapter
+from juyi.adapt.choose import Choice
 from juyi.adapt.unknown import rejection_results, threshold_of
 from juyi.data.domain import Domain
 from juyi.data.splits import subset_rows
 from juyi.measure import (
+    Evidence,
+    accuracies_without_labels,
     class_balance_figure,
     collapse_warnings,
     least_sure_figure,
     maps_figure,
     mean_prediction,
+    settle_hint,
     shares_warning,
     verdict_from_test,
     verdict_without_labels,
+    weigh_evidence,
     wilson_interval,
 )
 from juyi.nets import SOURCE, TARGET
@@ -42,12 +47,15 @@ class Outcome:
     Args:
         folder: where to.
         record: what run.json will hold; `results`, `verdict`, `warnings` and `openings` are filled in.
-        models: the fitted methods by name, the floor first; the last one serves.
+        models: the fitted methods by name, the floor first; the last one serves, unless there was a choice.
+        choice: why which of several serves.
     """
 
-    def __init__(self, folder: RunFolder, record: dict[str, Any], models: dict[str, Adapter]) -> None:
-        self.folder, self.record, self.models = folder, record, models
-        self.served = list(models)[-1]
+    def __init__(
+        self, folder: RunFolder, record: dict[str, Any], models: dict[str, Adapter], choice: Choice | None = None
+    ) -> None:
+        self.folder, self.record, self.models, self.choice = folder, record, models, choice
+        self.served = choice.judged if choice else list(models)[-1]  # of whom the verdict speaks
         self.floor = record["floor"] if record.get("floor") in models else FLOOR
         self.classes: list[str] = record["classes"]
         self.results: list[dict[str, Any]] = []
@@ -64,6 +72,8 @@ class Outcome:
             write_scores(self.folder, name, scores)
         if test is not None:
             self._open(test)
+        if self.choice and self.record.get("verdict"):
+            self.record["verdict"]["sentence"] += f" {self.record['serves']} serves."
 
     def _look_at(self, validation: Domain | None, target: Domain) -> None:
         scores = {name: model.scores(target) for name, model in self.models.items()}
@@ -90,10 +100,32 @@ class Outcome:
         if validation is not None:
             self._write_maps(validation, target, predictions)
         if len(self.models) > 1:
+            rows = "images" if target.is_images else "rows"
+            differing = int((predictions[self.served] != predictions[self.floor]).sum())
             self.record["verdict"] = verdict_without_labels(
                 predictions[self.served], predictions[self.floor], self.served, self.floor,
-                rows="images" if target.is_images else "rows", warnings=self.record["warnings"],
+                rows=rows, warnings=self.record["warnings"], evidence=self._evidence(validation),
+                rehearsal=self.record.get("rehearsal"),
+                hint=settle_hint(differing, target.size, self.folder.path, rows=rows),
             )  # fmt: skip
+
+    def _evidence(self, validation: Domain | None) -> Evidence | None:
+        """Record what is known of each model's accuracy without labels; return the evidence on the one that is judged.
+
+        A run in the source's place has no held-out rows, and so there is none.
+        """
+        if validation is None or self.floor != FLOOR or not all("source" in found for found in self.final.values()):
+            return None
+        label = self.final[FLOOR]["source_label"]
+        scores = {name: (found["source"], found["target"]) for name, found in self.final.items()}
+        known = accuracies_without_labels(scores, label, FLOOR)
+        evidence = self.choice.evidence[self.served] if self.choice and self.served != FLOOR else None
+        evidence = evidence or weigh_evidence(scores[self.served], scores[FLOOR], label)
+        self.record["without_labels"] = {
+            "accuracy": {name: estimate.as_json() for name, estimate in known.items()},
+            "evidence": evidence.as_json(),
+        }
+        return evidence
 
     def _class_shares(self, shares: np.ndarray, scores: dict[str, np.ndarray]) -> dict[str, Any]:
         """Record the target's class shares as they were estimated; warn if they are other than they were taken for.

@@ -13,9 +13,9 @@ from juyi.adapt.source_only import SourceOnly
 from juyi.data.domain import Domain
 from juyi.data.pseudo_target import pseudo_target
 from juyi.data.splits import hold_out, withhold_labels
-from juyi.errors import DataError
+from juyi.errors import SettingError
 from juyi.measure import paired_difference
-from juyi.training import declared
+from juyi.training import Processes, Served
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ class Stage:
     def rehearse(self, method: Adapter) -> Rehearsal:
         """Run `method` and, once for all methods, source only; compare them on the pseudo-target's labels."""
         if self._floor is None:
-            shared = {name: getattr(method, name) for name in declared(Adapter)}
-            self._floor = self.right(SourceOnly(**{**shared, "class_shares": "source"}))[0]
+            self._floor = self.right(SourceOnly(**method.shared()))[0]
         predicted, right = self.right(method)
         floor = self._floor == self.target.y
         found = paired_difference(right, floor)
@@ -81,3 +80,18 @@ class Stage:
             gain=found.gain, low=found.low, high=found.high, accuracy=float(right.mean()),
             accuracy_floor=float(floor.mean()), disagreement=float((predicted != self._floor).mean()), n=len(right),
         )  # fmt: skip
+
+
+def check_rehearsal(source: Domain | Served, target: Domain | None, processes: Processes) -> None:
+    """Raise a `SettingError` unless there are classes, a source and a target to rehearse with, and one process."""
+    why = None
+    if not isinstance(source, Domain):
+        why = "needs the source's data, not a run"
+    elif target is None:
+        why = "needs a target"
+    elif source.classes is None:
+        why = "is for classes, but the labels are numbers"
+    elif processes.count > 1:
+        why = "runs in one process; start it without torchrun"
+    if why:
+        raise SettingError(f"--rehearse: {why}; leave it out")

@@ -33,6 +33,7 @@ class Request:
         intersect_classes: go on with the classes that the domains share.
         skip_bad: leave out images that cannot be read.
         unknown: target and test may hold rows of classes that the source lacks.
+        rehearse: also run the method on a pseudo-target made of the source (`juyi.adapt.rehearsal`).
         command: the command line, to be printed in the report.
     """
 
@@ -45,6 +46,7 @@ class Request:
     intersect_classes: bool = False
     skip_bad: bool = False
     unknown: bool = False
+    rehearse: bool = False
     command: str = ""
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from juyi.adapt.base import Adapter
 from juyi.adapt.outcome import FLOOR, Outcome
 from juyi.adapt.outcome_numbers import NumbersOutcome
+from juyi.adapt.rehearsal import Stage, check_rehearsal
 from juyi.adapt.request import Given, Request, notes_of, prepare
 from juyi.data import withhold_labels
 from juyi.data.domain import Domain
@@ -69,6 +70,8 @@ def run(
     console = console or Console(quiet=True)
     processes = join_processes()
     given = prepare(request, method)
+    if request.rehearse:
+        check_rehearsal(given.training, given.target, processes)
     record = first_record(request, method, given, method.check_network(given.training))
     name = command_name(type(method))
     if processes.is_first:
@@ -225,7 +228,7 @@ class _Work:
                 self._learn(model, adapter)
             else:
                 adapter.learn(self.given.training, self._target_of(model), processes=self.processes)
-        return models
+        return {kept: fitted for model, adapter in models.items() for kept, fitted in adapter.leaves(model).items()}
 
     def _target_of(self, model: str) -> Domain | None:
         """The target as a model may see it: where another floor has its labels, source only has none."""
@@ -256,7 +259,8 @@ class _Work:
             self.console.print(f"{model}: {remark}", highlight=False)
         notes = self.record["notes"]  # which a resumed run may hold already
         notes += [told for remark in adapter.remarks_ if (told := f"{model}: {remark}") not in notes]
-        self._write_model(model, adapter)
+        for kept, fitted in adapter.leaves(model).items():
+            self._write_model(kept, fitted)
 
     def _write_model(self, model: str, adapter: Adapter) -> None:
         write_model(
@@ -270,11 +274,24 @@ class _Work:
         )
 
     def _finish(self, models: dict[str, Adapter]) -> None:
-        self.record["serves"] = self.record["method"]
+        given, choice = self.given, getattr(self.method, "choice_", None)
+        self.record["serves"] = choice.serves if choice else self.record["method"]
+        if choice:
+            self.record["choice"] = choice.as_json()
+        judged = models[choice.judged if choice else self.record["method"]]
+        if self.record["request"].get("rehearse"):
+            self.record["rehearsal"] = self._rehearse(judged)
         self.console.print("predicting, drawing the maps", highlight=False)
-        given = self.given
-        kind = NumbersOutcome if self.record["classes"] is None else Outcome
-        kind(self.folder, self.record, models).write(given.validation, given.target, given.test)
+        if self.record["classes"] is None:
+            NumbersOutcome(self.folder, self.record, models).write(given.validation, given.target, given.test)
+        else:
+            Outcome(self.folder, self.record, models, choice).write(given.validation, given.target, given.test)
         self.record.update(status="finished", finished=now(), peak_memory=peak_memory())
         self.folder.write(self.record)
         shutil.rmtree(self.folder.checkpoint, ignore_errors=True)
+
+    def _rehearse(self, method: Adapter) -> dict[str, Any]:
+        self.console.print("rehearsing on the source in the target's look", highlight=False)
+        assert isinstance(self.given.training, Domain) and self.given.target  # else it was refused
+        stage = Stage(self.given.training, self.given.target, method.random_state)
+        return stage.rehearse(method).as_json()

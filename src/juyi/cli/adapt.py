@@ -15,7 +15,9 @@ from juyi.runs import RunFolder
 from juyi.training import join_processes
 
 DEFAULT = "dann"
-REQUEST = ("source", "target", "test", "target_labels", "label", "size", "intersect_classes", "skip_bad", "unknown")
+REQUEST = (
+    "source", "target", "test", "target_labels", "label", "size", "intersect_classes", "skip_bad", "unknown", "rehearse"
+)  # fmt: skip
 
 
 def register(app: App, arguments: Sequence[str]) -> None:
@@ -50,6 +52,9 @@ def register(app: App, arguments: Sequence[str]) -> None:
             "online", str | None, None, "follow a stream: juyi adapt RUN --online STREAM, RUN a finished run"
         ),
         options.option("unknown", bool, False, "target and test may hold rows of classes that the source lacks"),
+        options.option(
+            "rehearse", bool, False, "try the method on a part of the source in the target's look first, labels known"
+        ),
         options.option("intersect_classes", bool, False, "go on with the classes that both domains have"),
         *options.data_options(),
         *options.run_options(),

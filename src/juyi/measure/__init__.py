@@ -6,7 +6,14 @@ from juyi.measure.bounds import ben_david_bound, mansour_bound
 from juyi.measure.class_shares import estimate_label_shift
 from juyi.measure.disagreement import dis2_bound
 from juyi.measure.estimate import Estimate
-from juyi.measure.evidence import Evidence, accuracy_of_floor, most_right, red_flags, weigh_evidence
+from juyi.measure.evidence import (
+    Evidence,
+    accuracies_without_labels,
+    accuracy_of_floor,
+    most_right,
+    red_flags,
+    weigh_evidence,
+)
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
 from juyi.measure.jury import ask_jury
@@ -22,9 +29,10 @@ from juyi.measure.separability import gbc, h_score, trans_rate
 from juyi.measure.sequential import Settled, labels_left, labels_to_settle, settle, settle_hint
 from juyi.measure.settled import verdict_from_labels
 from juyi.measure.share_shift import ShareShift, share_shift
+from juyi.measure.sliced import sliced_wasserstein
 from juyi.measure.tests_by_feature import feature_tests
 from juyi.measure.transferability import leep, log_me, nce
-from juyi.measure.transport import sliced_wasserstein, wasserstein
+from juyi.measure.transport import wasserstein
 from juyi.measure.verdict import collapse_warnings, verdict_from_test, verdict_without_labels
 
 __all__ = [
@@ -33,6 +41,7 @@ __all__ = [
     "PairedDifference",
     "Settled",
     "ShareShift",
+    "accuracies_without_labels",
     "accuracy_of_adapted",
     "accuracy_of_floor",
     "ask_jury",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
-from juyi.measure.accuracy import average_thresholded_confidence, confidence_transport
+from juyi.measure.accuracy import accuracy_of_adapted, average_thresholded_confidence, confidence_transport
+from juyi.measure.disagreement import dis2_bound
 from juyi.measure.estimate import Estimate
 from juyi.measure.jury import ask_jury, coherence
 from juyi.measure.label_shift import total_variation
@@ -151,6 +152,35 @@ def accuracy_of_floor(floor: tuple[np.ndarray, np.ndarray], label: np.ndarray, s
     """
     estimator = average_thresholded_confidence if shift.explains else confidence_transport
     return estimator(floor[0], label, floor[1])
+
+
+def accuracies_without_labels(
+    scores: Mapping[str, tuple[np.ndarray, np.ndarray]], label: np.ndarray, floor: str = "source_only"
+) -> dict[str, Estimate]:
+    """Say what is known of each model's accuracy on the target, without a label of it.
+
+    Of source only an estimate (`accuracy_of_floor`); of a model that has adapted an interval (`accuracy_of_adapted`).
+
+    Args:
+        scores: of each model the logits of held-out source rows, N×C, and of target rows, M×C.
+        label: int, N: labels of the held-out source rows.
+        floor: the name of the model without transfer.
+
+    Example:
+        >>> label = np.repeat([0, 1], 100)
+        >>> right = 4.0 * np.eye(2)[label]
+        >>> found = accuracies_without_labels({"source_only": (right, right), "mcc": (right, right)}, label)
+        >>> round(found["source_only"].value, 2), found["mcc"].value
+        (1.0, None)
+    """
+    first = scores[floor]
+    known = {floor: accuracy_of_floor(first, label, share_shift(first[0], label, first[1]))}
+    for name, (source, target) in scores.items():
+        if name != floor:
+            differing = float((target.argmax(1) != first[1].argmax(1)).mean())
+            others = [f(source, label, target) for f in (average_thresholded_confidence, confidence_transport)]
+            known[name] = accuracy_of_adapted(known[floor], differing, tuple(others), dis2_bound(source, label, target))
+    return known
 
 
 def most_right(scores: np.ndarray, shares: np.ndarray) -> float:
