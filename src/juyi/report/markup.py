@@ -58,17 +58,17 @@ def is_share(name: object) -> bool:
     return str(name).endswith(SHARES)
 
 
-def quantity(value: object, name: object = "accuracy") -> str:
-    """Write a result: a share in percent, anything else with four digits, what is absent as a dash.
+def quantity(value: object, name: object = "accuracy", unit: object = "") -> str:
+    """Write a result: a share in percent, anything else with four digits and its unit, what is absent as a dash.
 
     Example:
-        >>> quantity(0.842), quantity(3.14159, "mean_absolute_error"), quantity(None)
-        ('84.2 %', '3.142', '–')
+        >>> quantity(0.842), quantity(3.14159, "mean_absolute_error", "°C"), quantity(None)
+        ('84.2 %', '3.142 °C', '–')
     """
     known = finite(value)
     if known is None:
         return "–"
-    return f"{known * 100:.1f} %" if is_share(name) else f"{known:,.4g}"
+    return f"{known * 100:.1f} %" if is_share(name) else f"{known:,.4g} {unit or ''}".rstrip()
 
 
 def duration(seconds: object) -> str:

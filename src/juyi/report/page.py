@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 from juyi.errors import ForeignFileError
 from juyi.report import charts, sections
 from juyi.report.markup import definitions, escape, label, script_json, section
+from juyi.report.numbers import numbers
 from juyi.report.settled import settled
 from juyi.report.stream import stream
 from juyi.report.summary import FLOOR
@@ -63,7 +64,7 @@ def write_report(run: RunFolder) -> Path:
         >>> path.name, "Adapting helped." in path.read_text(encoding="utf-8")
         ('report.html', True)
     """
-    figures = {name: read_figure(run, name) for name in ("maps", "class_balance", "least_sure", "stream")}
+    figures = {name: read_figure(run, name) for name in ("maps", "class_balance", "least_sure", "stream", "numbers")}
     write_text(run.report, render(run.read(), read_log(run.log), figures))
     return run.report
 
@@ -76,6 +77,7 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
         sections.results(record),
         settled(record),
         stream(figures.get("stream") or {}, record, drawn),
+        numbers(figures.get("numbers") or {}, record, drawn),
         maps(figures.get("maps") or {}, drawn),
         balance(figures.get("class_balance") or {}, drawn),
         sections.least_sure(figures.get("least_sure") or {}, record),

@@ -51,8 +51,8 @@ def done_sentence(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
     if not shown:
         return what
     on = shown[-1].get("on") or {}
-    value = quantity(shown[-1].get("value"), shown[-1].get("name"))
-    return f"{what} {str(shown[-1].get('name', '')).capitalize()} on {on.get('data', 'the data')}: {value}."
+    value = quantity(shown[-1].get("value"), shown[-1].get("name"), shown[-1].get("unit"))
+    return f"{what} {label(shown[-1].get('name', '')).capitalize()} on {on.get('data', 'the data')}: {value}."
 
 
 def sentence_html(sentence: str) -> str:
@@ -76,7 +76,7 @@ def big_figures(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
         cards.append(
             f'<li class="{"before" if model == FLOOR else "after"}">'
             f'<span class="name">{escape(model)}{f" <small>{role}</small>" if role else ""}</span>'
-            f'<span class="big">{escape(quantity(result.get("value"), result.get("name")))}</span>'
+            f'<span class="big">{escape(quantity(result.get("value"), result.get("name"), result.get("unit")))}</span>'
             f"{bar(result)}<span class='range'>{escape(f'95 % interval {interval}' if interval else '')}</span></li>"
         )
     on, n = shown[0].get("on") or {}, shown[0].get("n")
@@ -123,7 +123,11 @@ def results(record: dict[str, Any]) -> str:
         cells = [
             ("model", f"<strong>{escape(result.get('model', '–'))}</strong>"),
             ("on", f"{escape(on.get('data', '–'))} <small>{escape(role_text(on))}</small>"),
-            (str(name), f"<b>{escape(quantity(result.get('value'), name))}</b> <small>{escape(interval)}</small>"),
+            (
+                str(name),
+                f"<b>{escape(quantity(result.get('value'), name, result.get('unit')))}</b> "
+                f"<small>{escape(interval)}</small>",
+            ),
             ("interval", bar(result)),
             ("rows", escape(f"{n:,}" if isinstance(n, int) else "–")),
             ("saw target labels", '<span class="oracle">yes</span>' if saw else "no"),

@@ -88,7 +88,7 @@ def summary_lines(record: dict[str, Any]) -> list[str]:
         for result in shown:
             interval = interval_text(result)
             oracle = "  saw target labels" if result.get("saw_target_labels") else ""
-            value = quantity(result.get("value"), result.get("name"))
+            value = quantity(result.get("value"), result.get("name"), result.get("unit"))
             lines.append(
                 f"  {result.get('model')!s:<{width}}  {value}" + (f"  ({interval})" if interval else "") + oracle
             )
