@@ -4,6 +4,7 @@ from juyi.measure.accuracy import accuracy_of_adapted, average_thresholded_confi
 from juyi.measure.bootstrap import bootstrap_interval
 from juyi.measure.bounds import ben_david_bound, mansour_bound
 from juyi.measure.class_shares import estimate_label_shift
+from juyi.measure.coral import coral_distance
 from juyi.measure.disagreement import dis2_bound
 from juyi.measure.estimate import Estimate
 from juyi.measure.evidence import (
@@ -15,6 +16,7 @@ from juyi.measure.evidence import (
     weigh_evidence,
 )
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
+from juyi.measure.frechet import frechet_distance
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
 from juyi.measure.jury import ask_jury
 from juyi.measure.kernel import energy_distance, mmd
@@ -22,7 +24,6 @@ from juyi.measure.label_shift import bbse, fit_temperature, mean_prediction, mll
 from juyi.measure.linear import linear_classifier, linear_prediction
 from juyi.measure.maps import joint_map
 from juyi.measure.margin import margin_bound
-from juyi.measure.moments import coral_distance, frechet_distance
 from juyi.measure.proxy import proxy_a_distance
 from juyi.measure.rejection import certainty, rejection_threshold
 from juyi.measure.separability import gbc, h_score, trans_rate

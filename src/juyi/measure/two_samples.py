@@ -90,6 +90,12 @@ def draw_rows(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
     return x if len(x) <= most else x[rng.choice(len(x), most, replace=False)]
 
 
+def covariance(x: np.ndarray) -> np.ndarray:
+    """Return the covariance, d×d, of rows N×d whose mean is 0, divided by N − 1."""
+    result: np.ndarray = x.T @ x / (len(x) - 1)
+    return result
+
+
 def rows_note(used: tuple[int, int], given: tuple[int, int]) -> str:
     """Say on how many rows a figure was computed.
 
