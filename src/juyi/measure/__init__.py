@@ -29,7 +29,7 @@ from juyi.measure.rejection import certainty, rejection_threshold
 from juyi.measure.separability import gbc, h_score, trans_rate
 from juyi.measure.sequential import Settled, labels_left, labels_to_settle, settle, settle_hint
 from juyi.measure.settled import verdict_from_labels
-from juyi.measure.share_shift import ShareShift, share_shift
+from juyi.measure.shares_alone import ShareShift, share_shift
 from juyi.measure.sliced import sliced_wasserstein
 from juyi.measure.tests_by_feature import feature_tests
 from juyi.measure.transferability import leep, log_me, nce

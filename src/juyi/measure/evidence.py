@@ -14,7 +14,7 @@ from juyi.measure.disagreement import dis2_bound
 from juyi.measure.estimate import Estimate
 from juyi.measure.jury import ask_jury, coherence
 from juyi.measure.label_shift import total_variation
-from juyi.measure.share_shift import ShareShift, share_shift
+from juyi.measure.shares_alone import ShareShift, share_shift
 from juyi.measure.verdict import MISSED, NO_MATERIAL_CHANGE, percent
 
 SOURCE_DROP = 0.05

@@ -17,12 +17,12 @@ _ROWS = 1_000
 
 @dataclass(frozen=True)
 class ShareShift:
-    """Whether other shares of the classes explain how a model's predictions differ between source and target.
+    """Whether other shares of the classes explain how a model's scores differ between source and target.
 
     Attributes:
         shares: float, C: the target's shares by maximum likelihood (`mlls`).
         distance: total variation between them and the source's.
-        before: energy distance between the predictions on the source and on the target.
+        before: energy distance between the scores on the source and on the target.
         after: the same with the source's rows weighted to those shares.
     """
 
@@ -38,13 +38,16 @@ class ShareShift:
 
 
 def share_shift(scores_source: np.ndarray, label_source: np.ndarray, scores_target: np.ndarray) -> ShareShift:
-    """Ask whether other shares of the classes explain how a model's predictions differ between source and target.
+    """Ask whether other shares of the classes explain how a model's scores differ between source and target.
 
-    Under label shift p(x | y) is the same in both domains, so the predictions p on the target are distributed as on the
+    Under label shift p(x | y) is the same in both domains, so the scores z on the target are distributed as on the
     source with each row weighted by q_y / π_y.  With q the maximum likelihood's shares, the distances before and after
     that weighting are
 
-        E = 2 E‖p − p'‖ − E‖p − p_2‖ − E‖p' − p'_2‖     (energy distance; p, p_2 of the source, p', p'_2 of the target)
+        E = 2 E‖z − z'‖ − E‖z − z_2‖ − E‖z' − z'_2‖     (energy distance; z, z_2 of the source, z', z'_2 of the target)
+
+    of scores that are centred in each row.  Probabilities would not do: a model that is wrong and sure of it far from
+    the source gives the same ones as if only the shares differed, but larger scores.
 
     Where what is left is at most a tenth, there is no sign of any other shift: the model trained on the source needs no
     adaptation, and a method that pulls its predictions back to the source's shares makes it worse.
@@ -68,10 +71,10 @@ def share_shift(scores_source: np.ndarray, label_source: np.ndarray, scores_targ
     (2013); to ask what is left of the one under the other is Juyi's own, measured in bench/verdicts.
     """
     label = np.asarray(label_source)
-    temperature = fit_temperature(scores_source, label)
-    source, target = (softmax(np.asarray(z, np.float64) / temperature, axis=1) for z in (scores_source, scores_target))
+    source, target = (np.asarray(z, np.float64) for z in (scores_source, scores_target))
     prior = np.bincount(label, minlength=source.shape[1]) / len(label)
-    shares = mlls(target, np.maximum(prior, 1e-4))
+    shares = mlls(softmax(target / fit_temperature(source, label), axis=1), np.maximum(prior, 1e-4))
+    source, target = (z - z.mean(1, keepdims=True) for z in (source, target))
     weights = (shares / np.maximum(prior, 1e-12))[label]
     some = np.linspace(0, len(source) - 1, min(_ROWS, len(source))).astype(int)
     rows = target[np.linspace(0, len(target) - 1, min(_ROWS, len(target))).astype(int)]
