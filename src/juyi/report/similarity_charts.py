@@ -35,14 +35,30 @@ def overlap(content: dict[str, Any], names: dict[str, str]) -> Figure:
     return {"data": data, "layout": layout}
 
 
-def bars(rows: list[tuple[str, dict[str, Any], str]], group: str = "", line: float | None = None) -> Figure:
+def bars(rows: list[tuple[str, dict[str, Any], str]], group: str = "") -> Figure:
     """Draw estimates as horizontal bars with their intervals, the first on top.
 
     Args:
         rows: for each bar its name, the estimate, and its colour.
         group: of the estimates.
-        line: where a dotted line stands, or None.
     """
+    values, error, shared, layout = _rows(rows, group)
+    trace = {**shared, "type": "bar", "orientation": "h", "x": values, "error_x": error, "textposition": "none"}
+    trace["marker"] = {"color": [colour for _, _, colour in rows]}
+    return {"data": [trace], "layout": {**layout, "bargap": 0.4}}
+
+
+def dots(rows: list[tuple[str, dict[str, Any], str]], group: str = "") -> Figure:
+    """Draw estimates as dots with their intervals, for figures whose 0 has no meaning; see `bars`."""
+    values, error, shared, layout = _rows(rows, group)
+    trace = {**shared, "type": "scatter", "mode": "markers", "x": values, "error_x": error}
+    trace["marker"] = {"color": [colour for _, _, colour in rows], "size": 13}
+    axis = {**layout["xaxis"], "zeroline": False}
+    return {"data": [trace], "layout": {**layout, "xaxis": axis}}
+
+
+def _rows(rows: list[tuple[str, dict[str, Any], str]], group: str) -> tuple[list[float], Figure, Figure, Figure]:
+    """Return the values, their intervals, what all traces share, and the layout."""
     places = list(range(len(rows)))
     values = [finite(result.get("value")) or 0.0 for _, result, _ in rows]
     ends = [(finite(result.get("low")), finite(result.get("high"))) for _, result, _ in rows]
@@ -52,21 +68,13 @@ def bars(rows: list[tuple[str, dict[str, Any], str]], group: str = "", line: flo
         f"<br>95 % interval {interval(result, group) or '–'}<br>p {p_text(result.get('p_value'))}"
         for name, result, _ in rows
     ]
-    trace = {
-        "type": "bar", "orientation": "h", "x": values, "y": places, "text": hover, "hoverinfo": "text",
-        "textposition": "none", "marker": {"color": [colour for _, _, colour in rows]},
-        "error_x": error_bars(values, ends),
-    }  # fmt: skip
     layout: dict[str, Any] = {
         "xaxis": {"nticks": 6, "fixedrange": True, "showgrid": True, "zeroline": True},
         "yaxis": {"tickmode": "array", "tickvals": places, "ticktext": [escape(shorten(n, 30)) for n, _, _ in rows],
-                  "autorange": "reversed", "fixedrange": True, "showgrid": False, "zeroline": False},
-        "bargap": 0.4, "showlegend": False, "margin": {"l": 10, "r": 16, "t": 8, "b": 30},
+                  "range": [len(rows) - 0.4, -0.6], "fixedrange": True, "showgrid": False, "zeroline": False},
+        "showlegend": False, "margin": {"l": 10, "r": 16, "t": 8, "b": 30},
     }  # fmt: skip
-    if line is not None:
-        shape = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": line, "x1": line}
-        layout["shapes"] = [{**shape, "line": {"color": "@soft", "width": 1.2, "dash": "dot"}}]
-    return {"data": [trace], "layout": layout}
+    return values, error_bars(values, ends), {"y": places, "text": hover, "hoverinfo": "text"}, layout
 
 
 def error_bars(values: list[float], ends: list[tuple[float | None, float | None]]) -> Figure:

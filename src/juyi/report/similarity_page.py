@@ -102,7 +102,7 @@ def render(content: dict[str, Any]) -> str:
         typical(figures.get("typical") or {}, names),
         theory(groups),
         shares(figures.get("class_shares") or {}, drawn),
-        section("transferability", "How well the features suit the target’s classes",
+        section("transferability", "Transferability",
                 results_table(groups.get("transferability", [])), TRANSFER_NOTE),
         section("notes", "What was done", sections.listed("notes", content.get("notes") or [])),
         settings(content),
@@ -207,7 +207,7 @@ def ranking(content: dict[str, Any], drawn: dict[str, Variants]) -> str:
     body = ranking_table(content)
     if rows:
         what = f"{title(str(content['by']))} of each candidate with its 95 % interval"
-        place = chart("ranking-chart", what, {"only": drawings.bars(rows)}, drawn, height=3 + 2.4 * len(rows))
+        place = chart("ranking-chart", what, {"only": drawings.dots(rows)}, drawn, height=3 + 2.2 * len(rows))
         body = f"<figure><figcaption>{escape(title(str(content['by'])))}</figcaption>{place}</figure>{body}"
     body += sections.listed("notes", content.get("notes") or [])
     kind = "Which source" if content.get("kind") == "sources" else "Which backbone"

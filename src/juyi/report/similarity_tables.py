@@ -196,7 +196,7 @@ def entry(row: dict[str, Any], is_image: bool) -> str:
     name, sure = str(row.get("name")), finite(row.get("probability")) or 0.0
     file = escape(name.rsplit("/", 1)[-1])
     if not is_image:
-        because = ", ".join(f"{escape(column)} {value:,.4g}" for column, value in row.get("because") or [])
+        because = ", ".join(f"{escape(column)} {number(value)}" for column, value in row.get("because") or [])
         return f"<li><strong>{escape(name)}</strong> <small>{sure:.0%}</small> {because}</li>"
     try:
         png = base64.b64encode(base64.b64decode(str(row["png"]), validate=True)).decode()

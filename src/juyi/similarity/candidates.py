@@ -34,6 +34,10 @@ OF_FEATURES = (log_me, h_score, gbc, trans_rate)
 """Scores of features and labels: they tell backbones apart, not sources seen through one."""
 OF_ANSWERS = (leep, nce)
 """Scores of what a classifier of the source says."""
+SPOKEN = {
+    "proxy_a_distance": "proxy 𝒜-distance", "mmd": "MMD", "sliced_wasserstein": "sliced Wasserstein distance",
+    "log_me": "LogME", "h_score": "H-score", "gbc": "GBC", "trans_rate": "TransRate", "leep": "LEEP", "nce": "NCE",
+}  # fmt: skip
 NOT_ACCURACY = (
     "A score says which candidate to try first, not how accurate it will be; where intervals overlap, the order is not "
     "known."
@@ -161,7 +165,7 @@ def ranked(kind: str, by: str, rows: Sequence[tuple[str, tuple[Estimate, ...]]],
         >>> [name for name, _ in found.rows], found.tied
         (['b', 'c', 'a'], (True, True, False))
         >>> found.sentence
-        'Cannot tell which source is best: by proxy a distance, the intervals of b and c overlap.'
+        'Cannot tell which source is best: by proxy 𝒜-distance, the intervals of b and c overlap.'
     """
     smaller = by in {function.__name__ for function in DISTANCES}
 
@@ -192,7 +196,7 @@ def sentence(
     kind: str, by: str, rows: Sequence[tuple[str, tuple[Estimate, ...]]], tied: Sequence[bool], known: bool
 ) -> str:
     """Say which candidate is best, as far as it can be told."""
-    what, score = kind.removesuffix("s"), by.replace("_", " ")
+    what, score = kind.removesuffix("s"), SPOKEN[by]
     if not known:
         return f"Cannot tell which {what} is best: {score} is not known for any."
     if not tied[0]:

@@ -90,6 +90,8 @@ def look(seen: Seen) -> Findings:
         scores, notes = target_scores(seen.sides, seen.near, classifier)
         found.results.extend(("transferability", one) for one in scores)
         found.notes.extend(notes)
+    elif seen.sides.target.labelled.any():
+        found.notes.append("the labels of the target are numbers, and the scores of transferability are about classes")
     seen.tell("the map")
     found.figures.update(clouds(seen, None if isinstance(classifier, str) else classifier))
     return found
