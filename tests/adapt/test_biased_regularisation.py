@@ -200,7 +200,7 @@ def test_what_is_reversed_is_learnt_as_reversed_and_hurts_where_it_is_taken_as_i
     assert as_it_is > alone + 1  # harm
     assert found.slope_ == pytest.approx(-1, abs=0.15) and error(found, target) < 0.6 * alone
     assert found.remarks_[0].startswith("the source counts −") and "as 5 target labels say" in found.remarks_[0]
-    assert found.shares_["free"] > 0.8 and found.left_out_error_["1"] > 5 * found.left_out_error_["free"]
+    assert found.shares_["free"] > 0.8 and found.left_out_error_["1"] > 2 * found.left_out_error_["free"]
 
 
 def test_the_slope_that_is_named_is_taken():
