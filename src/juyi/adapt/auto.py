@@ -17,6 +17,7 @@ import torch
 
 from juyi.adapt.base import Adapter
 from juyi.adapt.choose import FLOOR, Candidate, Choice, choose
+from juyi.data.domain import Domain
 from juyi.errors import SettingError, nearest
 from juyi.nets import SOURCE, TARGET, Network
 from juyi.training import (
@@ -120,6 +121,11 @@ class Auto(Adapter):
         self.remarks_ = self._remarks(whole)
         return trained[names[int(chosen[1])]]
 
+    def learn(self, source: Domain | Served, target: Domain | None, **watched: Any) -> Adapter:
+        """Learn from two aligned domains; the names of the classes are kept, to tell which one a candidate misses."""
+        self.names_ = tuple(str(label) for label in source.classes or ()) if isinstance(source, Domain) else ()
+        return super().learn(source, target, **watched)
+
     def floors(self) -> dict[str, Adapter]:
         """None: source only is one of those that it trains."""
         return {}
@@ -145,13 +151,14 @@ class Auto(Adapter):
     def _choose(self, trained: Mapping[str, Network], source: Rows, held: np.ndarray, target: Rows) -> Choice:
         seen = np.linspace(0, target.size - 1, min(LOOKED_AT, target.size)).astype(np.int64)
         label = source.y.cpu().numpy()[held]
-        return choose({
+        found = {
             name: Candidate(
                 compute(net, source, held, partial(net, domain=SOURCE)).numpy(), label,
                 compute(net, target, seen, partial(net, domain=TARGET)).numpy(),
             )
             for name, net in trained.items()
-        })  # fmt: skip
+        }  # fmt: skip
+        return choose(found, classes=self.names_)
 
     def _remarks(self, whole: int) -> tuple[str, ...]:
         """Say who was left out, who had fewer passes, who was chosen, and who serves."""

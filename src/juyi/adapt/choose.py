@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +75,7 @@ class Choice:
         }
 
 
-def choose(candidates: Mapping[str, Candidate], floor: str = FLOOR) -> Choice:
+def choose(candidates: Mapping[str, Candidate], floor: str = FLOOR, classes: Sequence[str] = ()) -> Choice:
     """Choose a candidate without a label of the target: first who is out, then who agrees most with all together.
 
     Out is who has collapsed (`juyi.measure.red_flags`), which every score of confidence takes for the best.  Of the
@@ -85,6 +85,7 @@ def choose(candidates: Mapping[str, Candidate], floor: str = FLOOR) -> Choice:
     Args:
         candidates: by name.
         floor: the name of the model without transfer.
+        classes: names of the classes, to tell which one a candidate misses.
 
     Raises:
         DataError: the floor is not there, or the candidates are not of the same rows and classes.
@@ -108,7 +109,7 @@ def choose(candidates: Mapping[str, Candidate], floor: str = FLOOR) -> Choice:
         name: "; ".join(flags)
         for name, c in candidates.items()
         if name != floor
-        and (flags := red_flags((c.source, c.target), (first.source, first.target), c.source_label, shift))
+        and (flags := red_flags((c.source, c.target), (first.source, first.target), c.source_label, shift, classes))
     }
     left = {name: softmax(c.target.astype(np.float64), axis=1) for name, c in candidates.items() if name not in out}
     together = np.mean(list(left.values()), axis=0).argmax(1)
@@ -118,7 +119,7 @@ def choose(candidates: Mapping[str, Candidate], floor: str = FLOOR) -> Choice:
     evidence = {
         name: weigh_evidence(
             (c.source, c.target), (first.source, first.target), c.source_label,
-            [candidates[other].target for other in left if other not in (name, floor)],
+            [candidates[other].target for other in left if other not in (name, floor)], classes,
         )
         for name, c in candidates.items() if name != floor and np.isfinite(c.target).all()
     }  # fmt: skip

@@ -120,7 +120,7 @@ class Outcome:
         scores = {name: (found["source"], found["target"]) for name, found in self.final.items()}
         known = accuracies_without_labels(scores, label, FLOOR)
         evidence = self.choice.evidence[self.served] if self.choice and self.served != FLOOR else None
-        evidence = evidence or weigh_evidence(scores[self.served], scores[FLOOR], label)
+        evidence = evidence or weigh_evidence(scores[self.served], scores[FLOOR], label, classes=self.classes)
         self.record["without_labels"] = {
             "accuracy": {name: estimate.as_json() for name, estimate in known.items()},
             "evidence": evidence.as_json(),

@@ -70,6 +70,7 @@ def weigh_evidence(
     floor: tuple[np.ndarray, np.ndarray],
     label: np.ndarray,
     jurors: Sequence[np.ndarray] = (),
+    classes: Sequence[str] = (),
 ) -> Evidence:
     """Weigh what is known without labels: did the method help, hurt, make no difference, or cannot that be told?
 
@@ -92,6 +93,7 @@ def weigh_evidence(
         floor: the same of source only, for the same rows.
         label: int, N: labels of the held-out source rows.
         jurors: logits M×C of other adapted models.
+        classes: names of the classes; their numbers are told without.
 
     Raises:
         DataError: the scores are not of the same rows and classes, or not finite.
@@ -111,7 +113,7 @@ def weigh_evidence(
     disagreement = float((method[1].argmax(1) != floor[1].argmax(1)).mean())
     shift = share_shift(floor[0], label, floor[1])
     accuracy = accuracy_of_floor(floor, label, shift)
-    flags = red_flags(method, floor, label, shift)
+    flags = red_flags(method, floor, label, shift, classes)
     jury = ask_jury(method[1], floor[1], jurors) if len(jurors) else None
     agree = coherence(jurors) if len(jurors) > 1 else None
     answer = "no_difference" if disagreement <= NO_MATERIAL_CHANGE else "cannot_tell"
@@ -207,6 +209,7 @@ def red_flags(
     floor: tuple[np.ndarray, np.ndarray],
     label: np.ndarray,
     shift: ShareShift | None = None,
+    classes: Sequence[str] = (),
 ) -> list[str]:
     """Name what gives a collapsed model away, which every score of confidence takes for the best.
 
@@ -220,6 +223,7 @@ def red_flags(
         floor: the same of source only.
         label: int, N: labels of the held-out source rows.
         shift: what `share_shift` found of source only, if it was asked already.
+        classes: names of the classes; their numbers are told without.
 
     Returns:
         A sentence each; none for a model that looks sound.
@@ -244,7 +248,8 @@ def red_flags(
     )
     if (lost := missed & ~missed_before).any():
         k = int(np.argmax(lost * (expected - share)))
-        found.append(f"misses class {k}: {percent(share[k])} of its predictions, {percent(expected[k])} expected")
+        name = classes[k] if len(classes) else k
+        found.append(f"misses class {name}: {percent(share[k])} of its predictions, {percent(expected[k])} expected")
     various = [_entropy(softmax(z.astype(np.float64), axis=1).mean(0)) for z in (target, floor[1])]
     drop = min(_entropy(expected), various[1]) - various[0]
     if not lost.any() and drop > ENTROPY_DROP:

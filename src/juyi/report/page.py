@@ -20,6 +20,7 @@ from juyi.report.numbers import numbers
 from juyi.report.settled import settled
 from juyi.report.stream import stream
 from juyi.report.summary import FLOOR
+from juyi.report.without_labels import without_labels
 from juyi.runs.files import read_json, write_text
 from juyi.runs.folder import RunFolder
 
@@ -76,6 +77,7 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
         sections.warnings(record),
         sections.results(record),
         settled(record),
+        without_labels(record),
         stream(figures.get("stream") or {}, record, drawn),
         numbers(figures.get("numbers") or {}, record, drawn),
         maps(figures.get("maps") or {}, drawn),
