@@ -35,6 +35,13 @@ from juyi.measure.tests_by_feature import feature_tests
 from juyi.measure.transferability import leep, log_me, nce
 from juyi.measure.transport import wasserstein
 from juyi.measure.verdict import collapse_warnings, verdict_from_test, verdict_without_labels
+from juyi.measure.verdict_numbers import (
+    error_reduction,
+    material_margin,
+    mean_absolute_error,
+    verdict_from_numbers,
+    verdict_without_numbers,
+)
 
 __all__ = [
     "Estimate",
@@ -57,6 +64,7 @@ __all__ = [
     "coral_distance",
     "dis2_bound",
     "energy_distance",
+    "error_reduction",
     "estimate_label_shift",
     "feature_tests",
     "fit_temperature",
@@ -74,6 +82,8 @@ __all__ = [
     "mansour_bound",
     "maps_figure",
     "margin_bound",
+    "material_margin",
+    "mean_absolute_error",
     "mean_prediction",
     "mlls",
     "mmd",
@@ -91,8 +101,10 @@ __all__ = [
     "total_variation",
     "trans_rate",
     "verdict_from_labels",
+    "verdict_from_numbers",
     "verdict_from_test",
     "verdict_without_labels",
+    "verdict_without_numbers",
     "wasserstein",
     "weigh_evidence",
     "wilson_interval",
