@@ -11,7 +11,9 @@ from cyclopts import App, Parameter
 from rich.table import Table
 from rich.text import Text
 
+from juyi.adapt.choose_runs import choose_among
 from juyi.cli import options
+from juyi.errors import InputError
 from juyi.report import Comparison, check_place, compare, disagreement_lines, write_comparison
 
 PAGE = Path("comparison.html")
@@ -33,7 +35,7 @@ def register(app: App, arguments: Sequence[str]) -> None:
             options.print_json(comparison.as_json())
             return
         show(comparison)
-        print(f"page: {page}")
+        print(*chosen(given["runs"]), f"page: {page}", sep="\n")
 
     runs = Annotated[str, Parameter(help="folders of finished runs, two or more")]
     parameters = [
@@ -43,6 +45,22 @@ def register(app: App, arguments: Sequence[str]) -> None:
         *options.show_options("print the comparison as JSON"),
     ]
     options.register(app, arguments, "compare", compare_, parameters)
+
+
+def chosen(runs: Sequence[str]) -> list[str]:
+    """Say which model of these runs would be chosen without a label; nothing where they cannot be compared so."""
+    try:
+        choice = choose_among(runs, moments=True)
+    except InputError:
+        return []
+    agreement = choice.agreement[choice.name]
+    out = f"; out: {', '.join(choice.out)}" if len(choice.out) < 9 else f"; {len(choice.out)} are out"
+    return [
+        printable(
+            f"without labels, of these and their epochs, {choice.name} would be chosen "
+            f"(it answers as the ensemble on {agreement * 100:.1f} % of the target{out if choice.out else ''})"
+        )
+    ]
 
 
 def show(comparison: Comparison) -> None:
