@@ -275,11 +275,11 @@ def test_runs_of_which_nothing_can_be_settled_are_refused(tmp_path, more, messag
 
 def test_models_that_hardly_differ_are_refused(tmp_path):
     _, floor, _ = truth_and_answers()
-    with pytest.raises(RunFolderError, match="answer alike on all 300 rows"):
+    with pytest.raises(RunFolderError, match="answer alike on all 300 target rows,"):
         asked(make_run(tmp_path / "alike", floor, floor))
     method = floor.copy()
     method[:6] = (method[:6] + 1) % 3
-    with pytest.raises(RunFolderError, match=r"differently on 6 of 300 rows, .* at most 2.0 points"):
+    with pytest.raises(RunFolderError, match=r"differently on 6 of 300 target rows, .* at most 2.0 points"):
         asked(make_run(tmp_path / "nearly", floor, method))
     method[6] = (method[6] + 1) % 3
     assert asked(make_run(tmp_path / "enough", floor, method)).draw.size == 7

@@ -107,7 +107,7 @@ def draw(
     trained_on = target.labelled if target is not None else np.zeros(rows, bool)
     differ = np.flatnonzero((first.classes != second.classes) & ~trained_on)
     total = rows - int(trained_on.sum())
-    check_enough(folder, model, len(differ), total)
+    check_enough(folder, model, len(differ), total, labels_given)
     told = [str(entry.get("fingerprint")), model, first.names, first.classes.tolist(), second.classes.tolist()]
     digest = hashlib.sha256(json.dumps([*told, np.flatnonzero(trained_on).tolist()]).encode()).hexdigest()
     order = differ[np.random.default_rng(int(digest[8:], 16)).permutation(len(differ))]
@@ -150,16 +150,16 @@ def check_can_be_settled(folder: RunFolder, record: dict[str, Any]) -> dict[str,
     return target
 
 
-def check_enough(folder: RunFolder, model: str, differing: int, total: int) -> None:
+def check_enough(folder: RunFolder, model: str, differing: int, total: int, given: int) -> None:
     """Refuse where the models hardly differ: the answer is known without a label."""
+    rows = f"{total:,} target rows" + (" whose labels were not given" if given else "")
     if differing == 0:
         raise RunFolderError(
-            f"{folder.path}: {model} and {FLOOR} answer alike on all {total:,} rows whose labels were not given, "
-            "so there is nothing to settle"
+            f"{folder.path}: {model} and {FLOOR} answer alike on all {rows}, so there is nothing to settle"
         )
     if differing <= margin_rows(NO_MATERIAL_CHANGE, total):
         raise RunFolderError(
-            f"{folder.path}: {model} and {FLOOR} answer differently on {differing:,} of {total:,} rows, so their "
+            f"{folder.path}: {model} and {FLOOR} answer differently on {differing:,} of {rows}, so their "
             f"accuracies differ by at most {differing / total * 100:.1f} points whatever the labels are; "
             "there is nothing to settle"
         )
