@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import juyi
 from juyi.adapt import METHODS, Request
 from juyi.adapt.auto import Auto, seconds, share_out
+from juyi.adapt.settle import answer, ask
 from juyi.check import shifted_domains, small
 from juyi.data import withhold_labels
 from juyi.errors import SettingError
@@ -114,3 +115,21 @@ def test_a_run_keeps_every_candidate_and_says_who_serves(tmp_path):
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_every_method_says_which_models_it_leaves(name):
     assert list(METHODS[name]().leaves(name)) == [name]  # unfitted: itself alone
+
+
+def test_what_labels_settle_decides_who_serves(tmp_path):
+    """Without a jury source only serves; labels that say the candidate helped put it in its place."""
+    source, target = shifted_domains()
+    for domain, name in ((source, "there"), (target, "here")):
+        rows = [",".join([*(f"f{k}" for k in range(8)), "kind"])]
+        rows += [",".join([*map(str, x), "abc"[y]]) for x, y in zip(domain.x, domain.y, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows))
+    request = Request(str(tmp_path / "there.csv"), str(tmp_path / "here.csv"), label="kind")
+    folder = juyi.adapt.run(request, small(Auto, epochs=15, candidates="mcc"), out=tmp_path / "run")
+    assert folder.read()["serves"] == "source_only" and folder.read()["choice"]["judged"] == "mcc"
+    ask(folder, methods=METHODS)
+    lines = (folder.settle / "ask.csv").read_text().splitlines()
+    filled = [f"{line.rstrip(',')},{'abc'[target.y[int(line.split(',')[1])]]}" for line in lines[1:]]
+    (tmp_path / "filled.csv").write_text("\n".join([lines[0], *filled]) + "\n")
+    answer(folder, tmp_path / "filled.csv", methods=METHODS)
+    assert folder.read()["verdict"]["answer"] == "helped" and folder.read()["serves"] == "mcc"

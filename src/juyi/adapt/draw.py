@@ -101,7 +101,7 @@ def draw(
         labels_given = int(record["target_labels"]["given"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{folder.path / 'run.json'}: is damaged ({error!r}); restore it, or run again") from error
-    model = [name for name in models_in(folder) if name != FLOOR][-1]
+    model = _judged(folder, record)
     first, second = (read_predictions(folder, name, classes, rows) for name in (model, FLOOR))
     target = _load(folder, record, methods, net) if labels_given or (images and pictures) else None
     trained_on = target.labelled if target is not None else np.zeros(rows, bool)
@@ -124,6 +124,13 @@ def draw(
         given=rows - total,
         target=target,
     )
+
+
+def _judged(folder: RunFolder, record: dict[str, Any]) -> str:
+    """The model that is held against source only: of several, the one of which the verdict spoke."""
+    others = [name for name in models_in(folder) if name != FLOOR]
+    judged = (record.get("choice") or {}).get("judged")
+    return judged if judged in others else others[-1]
 
 
 def check_can_be_settled(folder: RunFolder, record: dict[str, Any]) -> dict[str, Any]:

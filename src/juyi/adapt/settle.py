@@ -214,6 +214,8 @@ def _record(folder: RunFolder, verdict: dict[str, Any]) -> bool:
     else:
         without = before.get("without_labels") if before.get("evidence") == "settled" else before
         record["verdict"] = verdict | ({"without_labels": without} if without else {})
+        if record.get("choice") and verdict["answer"] != "cannot_tell":
+            record["serves"] = record["choice"]["judged"] if verdict["answer"] == "helped" else FLOOR
     opened = {"data": "settle labels", "labels": verdict["labels_used"], "when": now()}
     record.setdefault("openings", []).append(opened)
     folder.write(record)
