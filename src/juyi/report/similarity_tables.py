@@ -26,7 +26,7 @@ def big_figures(groups: dict[str, list[Result]]) -> str:
     if finite((there := found.get("accuracy_source", {})).get("value")) is not None:
         cards.append(card("accuracy there", "held-out source rows", there, "before"))
     if finite((here := found.get("accuracy_target", {})).get("value")) is not None:
-        cards.append(card("accuracy here", "target rows with given labels", here, "after"))
+        cards.append(card("accuracy here", "by the given labels", here, "after"))
     elif finite((least := found.get("dis2_bound", {})).get("value")) is not None and not is_vacuous(least):
         bound = {"value": least["value"], "low": least["value"], "high": 1.0}
         cards.append(card("accuracy here", "at least", bound, "after", "an estimated bound, and no guarantee"))

@@ -33,6 +33,7 @@ class Backbone:
         run: the record of the run that it is from, or None.
         folder: the folder of that run.
         has_head: whether its scores are those of classes that it has learnt.
+        adapted: whether it has learnt from a target.
         notes: what was done.
     """
 
@@ -41,6 +42,7 @@ class Backbone:
     run: dict[str, Any] | None = None
     folder: RunFolder | None = None
     has_head: bool = False
+    adapted: bool = False
     notes: tuple[str, ...] = ()
 
     def rows(self, domain: Domain, side: str) -> np.ndarray:
@@ -146,7 +148,8 @@ def _of_run(name: str, path: Path, model: str | None, net: Any) -> Backbone:
         there = sorted(entry.stem for entry in folder.models.glob("*.json"))
         raise SettingError(f"--backbone {name}: the run has no model called {model}; {nearest(model, there)}")
     served = read_run(folder, model, net)
-    return Backbone(name, served, record, folder, has_head=True)
+    learnt_from_target = "target" in (record.get("data") or {}) and (model or record.get("serves")) != "source_only"
+    return Backbone(name, served, record, folder, has_head=True, adapted=learnt_from_target)
 
 
 def sides_of(backbone: Backbone, sources: Sequence[Domain], target: Domain) -> list[np.ndarray]:

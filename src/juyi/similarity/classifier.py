@@ -37,6 +37,7 @@ class Classifier:
         scores_target: float, M×C: logits of all target rows in `Sides.target`.
         shares: float, C: how often each class stands in the labelled source.
         label_all: int, N: the labels of all measured source rows, −1 where there is none.
+        adapted: whether it has learnt from a target as well.
         linear: float, (d + 1)×C: the classifier itself, where it is linear in the features of the space.
         notes: how sure it is that the rows were held out.
         warnings: what gives pause.
@@ -51,6 +52,7 @@ class Classifier:
     shares: np.ndarray
     label_all: np.ndarray
     linear: np.ndarray | None = None
+    adapted: bool = False
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -95,7 +97,7 @@ def of_features(backbone: Backbone, sides: Sides, space: Space, seed: int) -> Cl
     scores = [part @ linear[:-1] + linear[-1] for part in (space.source[held], space.target)]
     return Classifier(
         name, source.classes, held, scores[0], source.y[held], scores[1], counts / counts.sum(),
-        np.where(source.labelled, source.y, -1), linear, (note, lost) if absent else (note,),
+        np.where(source.labelled, source.y, -1), linear, False, (note, lost) if absent else (note,),
     )  # fmt: skip
 
 
@@ -138,7 +140,7 @@ def of_run(backbone: Backbone, sides: Sides) -> Classifier | None:
     counts = np.bincount(adopted.y[adopted.labelled], minlength=len(classes))
     return Classifier(
         f"the network of {backbone.name}", classes, rows, scores[0], adopted.y[rows], scores[1],
-        counts / counts.sum(), np.where(adopted.labelled, adopted.y, -1), None, notes, warnings,
+        counts / counts.sum(), np.where(adopted.labelled, adopted.y, -1), None, backbone.adapted, notes, warnings,
     )  # fmt: skip
 
 

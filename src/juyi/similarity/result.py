@@ -10,8 +10,8 @@ from juyi.measure import Estimate
 from juyi.measure.verdict import percent
 
 LEVEL = 0.05
-FAR, APART = 0.9, 0.75
-"""From these shares of rows told apart on, sides are called far apart, or apart."""
+FAR, APART, NEAR = 0.9, 0.75, 0.6
+"""From these shares of rows told apart on, sides are called far apart, apart with an overlap, or overlapping much."""
 NO_VERDICT = (
     "A distance is no verdict on transferring: sides far apart can obey one rule, and sides that look alike can obey "
     "two. Only labels of the target tell."
@@ -143,10 +143,8 @@ def judge(distances: Sequence[Estimate]) -> tuple[str, str]:
             f"A linear classifier hardly tells the two apart, on {right}, but they differ ({said(first)}): they are "
             "near."
         )
-    how = (
-        "are far apart" if share >= FAR else "are apart, and overlap" if share >= APART else "differ, and overlap much"
-    )
-    word = "far" if share >= FAR else "apart" if share >= APART else "near"
+    tiers = ((FAR, "far", "are far apart"), (APART, "apart", "are apart, and overlap"), (NEAR, "near", "overlap much"))
+    word, how = next(((word, how) for least, word, how in tiers if share >= least), ("near", "differ a little"))
     return word, f"A linear classifier tells the two apart on {right}: they {how}."
 
 

@@ -43,13 +43,15 @@ def attempt(name: str, counts: tuple[int, int], function: Callable[[], Estimate]
 
 
 def accuracies(classifier: Classifier, sides: Sides) -> list[Estimate]:
-    """Judge the classifier where there are labels, and estimate it where there are none."""
+    """Judge the classifier where there are labels, and estimate it where there are none, unless it has adapted."""
     correct = classifier.scores_source.argmax(1) == classifier.label_source
     found = [_share("accuracy_source", correct, True, f"of {classifier.name}")]
     if (label := target_codes(classifier, sides)) is not None:
         given = ~np.isnan(label)
         right = classifier.scores_target[given].argmax(1) == label[given]
         found.append(_share("accuracy_target", right, False, "on the target rows whose labels were given"))
+    if classifier.adapted:  # it is sure of what it has adapted to, right or wrong
+        return found
     scores = classifier.on_drawn(sides)
     for function in (average_thresholded_confidence, confidence_transport):
         found.append(attempt(function.__name__, (len(scores[0]), len(scores[2])), partial(function, *scores)))
