@@ -70,6 +70,7 @@ def test_runs_are_ranked_as_backbones(finished, juyi):
     assert said.code == 0, said.err
     assert "Cannot tell which backbone is best" in said.out or "The best backbone is" in said.out
     assert "the classifier is the network of run, judged on" in said.out
+    assert "by ATC" not in said.out  # made for a model of the source alone, and this one has adapted
 
 
 def test_few_labels_from_a_file_are_used(juyi, tables):
