@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from juyi.measure.estimate import Estimate
 from juyi.measure.score_interval import largest_eigenvalue, score_interval
@@ -71,14 +72,15 @@ def in_blocks(
     rng = np.random.default_rng(seed)
     blocks = split_in_blocks(len(x), len(y), rng)
     values, parts, permuted = [], np.zeros(3), np.zeros(permutations + 1)
-    for rows_x, rows_y in blocks:
-        k = squared_distances(np.concatenate([x[rows_x], y[rows_y]]))
-        kernel(k)
-        np.fill_diagonal(k, 0.0)
-        values.append(u_statistic(k, len(rows_x)))
-        parts += variance_parts(k, len(rows_x))
-        if permutations:
-            permuted += permuted_statistics(k, len(rows_x), permutations, rng)
+    with threadpool_limits(limits=1):
+        for rows_x, rows_y in blocks:
+            k = squared_distances(np.concatenate([x[rows_x], y[rows_y]]))
+            kernel(k)
+            np.fill_diagonal(k, 0.0)
+            values.append(u_statistic(k, len(rows_x)))
+            parts += variance_parts(k, len(rows_x))
+            if permutations:
+                permuted += permuted_statistics(k, len(rows_x), permutations, rng)
     p_value = None
     if permutations:
         slack = 1e-5 * permuted.std()  # equal arrangements must count as equal, whatever the order of sums
@@ -159,7 +161,7 @@ def centred_square(k: np.ndarray) -> float:
         return 0.0
     row = k.sum(1)
     square = float((k * k).sum() - 2 * (row * row).sum() / (n - 2) + row.sum() ** 2 / ((n - 1) * (n - 2)))
-    return max(0.0, square / (n * (n - 3)))
+    return max(0.0, square) / (n * (n - 3))
 
 
 def centred_square_across(k: np.ndarray) -> float:
@@ -167,7 +169,8 @@ def centred_square_across(k: np.ndarray) -> float:
     s, t = k.shape
     rows, columns = k.mean(1), k.mean(0)
     total = float((k * k).sum()) - t * float(rows @ rows) - s * float(columns @ columns) + s * t * float(k.mean()) ** 2
-    return max(0.0, total / ((s - 1) * (t - 1)))
+    unbiased: float = max(0.0, total) / ((s - 1) * (t - 1))
+    return unbiased
 
 
 def split_in_blocks(n: int, m: int, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:

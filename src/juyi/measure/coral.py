@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from juyi.measure.blocks import pair_parts
 from juyi.measure.estimate import Estimate
@@ -47,15 +48,17 @@ def coral_distance(source: np.ndarray, target: np.ndarray, *, confidence: float 
     """
     x, y = (part - part.mean(0) for part in two_samples(source, target))
     n, m, scale = len(x), len(y), 4 * x.shape[1] ** 2
-    difference = covariance(x) - covariance(y)
-    plain = float((difference**2).sum()) / scale
-    if min(n, m) < 4:
-        return Estimate("coral_distance", plain, None, None, n, m, confidence, note="fewer than 4 rows: biased upwards")
-    value = (_trace_of_square(x) + _trace_of_square(y) - 2 * float((covariance(x) * covariance(y)).sum())) / scale
-    influence = [2 * ((part @ difference) * part).sum(1) for part in (x, y)]
-    jackknife = sum(float(part.var(ddof=1)) / len(part) for part in influence)
-    second, steepest = _parts_of_products(x, y)
-    low, high = score_interval(value * scale, jackknife - 2 * second, second, steepest, confidence)
+    with threadpool_limits(limits=1):
+        difference = covariance(x) - covariance(y)
+        plain = float((difference**2).sum()) / scale
+        if min(n, m) < 4:
+            note = "the plain formula, too large on average; no interval with fewer than 4 rows a side"
+            return Estimate("coral_distance", plain, None, None, n, m, confidence, note=note)
+        value = (_trace_of_square(x) + _trace_of_square(y) - 2 * float((covariance(x) * covariance(y)).sum())) / scale
+        influence = [2 * ((part @ difference) * part).sum(1) for part in (x, y)]
+        jackknife = sum(float(part.var(ddof=1)) / len(part) for part in influence)
+        second, steepest = _parts_of_products(x, y)
+        low, high = score_interval(value * scale, jackknife - 2 * second, second, steepest, confidence)
     note = f"unbiased, so it may be below 0; the plain formula gives {plain:.4g}"
     return Estimate("coral_distance", value, low / scale, high / scale, n, m, confidence, note=note)
 

@@ -6,6 +6,7 @@ import math
 import warnings
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from juyi.measure.estimate import Estimate
 from juyi.measure.intervals import wilson_interval
@@ -88,13 +89,14 @@ def cross_fitted_errors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) 
     both, domain = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)])
     fold = np.concatenate([rng.permutation(np.arange(len(side)) % folds) for side in (x, y)])
     wrong = np.zeros(len(both), bool)
-    for number in range(folds):
-        learnt = fold != number
-        middle, spread = both[learnt].mean(0), both[learnt].std(0)
-        scaled = (both - middle) / np.where(spread > 0, spread, 1.0)
-        classifier = LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=200)
-        with warnings.catch_warnings():  # one that is not quite at its optimum is a classifier as well
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            classifier.fit(scaled[learnt], domain[learnt])
-        wrong[~learnt] = classifier.predict(scaled[~learnt]) != domain[~learnt]
+    with threadpool_limits(limits=1):
+        for number in range(folds):
+            learnt = fold != number
+            middle, spread = both[learnt].mean(0), both[learnt].std(0)
+            scaled = (both - middle) / np.where(spread > 0, spread, 1.0)
+            classifier = LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=200)
+            with warnings.catch_warnings():  # one that is not quite at its optimum is a classifier as well
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                classifier.fit(scaled[learnt], domain[learnt])
+            wrong[~learnt] = classifier.predict(scaled[~learnt]) != domain[~learnt]
     return wrong[: len(x)], wrong[len(x) :]

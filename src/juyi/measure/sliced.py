@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from juyi.measure.estimate import Estimate
 from juyi.measure.halves import PAIRS, HalvesApart, halves
@@ -54,14 +55,15 @@ def sliced_wasserstein(
     groups = halves(x, y, max(len(x), len(y)), rng)
     directions = orthonormal_directions(x.shape[1], projections, rng)
     apart = HalvesApart(groups)
-    for start in range(0, directions.shape[1], CHUNK):
-        chunk = directions[:, start : start + CHUNK]
-        along = [group @ chunk for group in groups]
-        order = [np.argsort(part, axis=0) for part in along]
-        ordered = [np.take_along_axis(part, which, axis=0) for part, which in zip(along, order, strict=True)]
-        for i, j, weight in PAIRS:
-            value, u, v = cost_along_lines(ordered[i], ordered[j])
-            apart.add(i, j, weight, value, _unsorted(u, order[i]), _unsorted(v, order[j]))
+    with threadpool_limits(limits=1):
+        for start in range(0, directions.shape[1], CHUNK):
+            chunk = directions[:, start : start + CHUNK]
+            along = [group @ chunk for group in groups]
+            order = [np.argsort(part, axis=0) for part in along]
+            ordered = [np.take_along_axis(part, which, axis=0) for part, which in zip(along, order, strict=True)]
+            for i, j, weight in PAIRS:
+                value, u, v = cost_along_lines(ordered[i], ordered[j])
+                apart.add(i, j, weight, value, _unsorted(u, order[i]), _unsorted(v, order[j]))
     apart.average(directions.shape[1], x.shape[1])
     note = f"SW₂ of {directions.shape[1]} directions, on all rows"
     return apart.estimate("sliced_wasserstein", note, confidence, bound=False)
