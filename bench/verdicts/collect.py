@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pairs import DEVELOPMENT, PAIRS
+from pairs import CONFIRMATION, DEVELOPMENT, PAIRS
 
 from juyi.adapt import METHODS
 from juyi.adapt.rehearsal import Stage
@@ -71,7 +71,7 @@ def small(logits: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(20 * (logits.max(1, keepdims=True) - logits)), 0, 255).astype(np.uint8)
 
 
-def collect(pair, seed: int, methods: tuple[str, ...]) -> tuple[dict[str, np.ndarray], dict]:
+def collect(pair, seed: int, methods: tuple[str, ...], *, rehearse: bool) -> tuple[dict[str, np.ndarray], dict]:
     """Train source only and the methods; rehearse."""
     source, target, test = pair(seed)
     training, validation = hold_out(source, 0.2, seed=seed)
@@ -95,7 +95,9 @@ def collect(pair, seed: int, methods: tuple[str, ...]) -> tuple[dict[str, np.nda
                     arrays[f"{name}/{moment}/{domain}"] = small(logits)
                 arrays[f"{name}/{moment}/test_right"] = np.packbits(right)
             about.setdefault("accuracy", {})[name] = round(float(right.mean()), 4)
-            if name == "source_only" or seed:  # the rule does not read rehearsals; once tells what they are worth
+            if (
+                name == "source_only" or not rehearse
+            ):  # the rule does not read rehearsals; once tells what they are worth
                 continue
             began = time.time()
             about["rehearsal"][name] = stage.rehearse(METHODS[name](**settings(name, stage.source, seed))).as_json()
@@ -107,21 +109,24 @@ def collect(pair, seed: int, methods: tuple[str, ...]) -> tuple[dict[str, np.nda
 
 def main() -> None:
     words = argparse.ArgumentParser()
-    words.add_argument("--set", choices=("bench", "development"), default="bench")
+    words.add_argument("--set", choices=("bench", "development", "confirmation"), default="bench")
     words.add_argument("--to", type=Path, default=RECORDS)
     words.add_argument("--pairs", nargs="*")
     words.add_argument("--part", default="0/1")
+    words.add_argument("--no-rehearsal", action="store_true")
     words.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     given = words.parse_args()
     part, parts = map(int, given.part.split("/"))
-    pairs = PAIRS if given.set == "bench" else DEVELOPMENT
+    pairs = {"bench": PAIRS, "development": DEVELOPMENT, "confirmation": CONFIRMATION}[given.set]
     for seed in given.seeds:
         for number, (name, pair) in enumerate(pairs.items()):
             place = given.to / f"{name}--{seed}.json"
             if place.exists() or number % parts != part or (given.pairs and name not in given.pairs):
                 continue
             began = time.time()
-            arrays, about = collect(pair, seed, ADAPTING if seed == 0 else BEST)
+            arrays, about = collect(
+                pair, seed, ADAPTING if seed == 0 else BEST, rehearse=not (seed or given.no_rehearsal)
+            )
             given.to.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(place.with_suffix(".npz"), **arrays)
             about = {"pair": name, "seed": seed, **about, "wall_seconds": round(time.time() - began, 1)}
