@@ -43,7 +43,7 @@ def test_a_jury_changes_sides_when_the_two_change_places(truth):
 
 def test_jurors_with_independent_mistakes_find_the_better_one(truth):
     method, floor = says(wrong_on(truth, 0.2, 1)), says(wrong_on(truth, 0.35, 2))
-    jurors = [says(wrong_on(truth, 0.2, seed)) for seed in range(3, 8)]
+    jurors = [says(wrong_on(truth, 0.1, seed)) for seed in range(3, 8)]
     found = weigh_evidence((says(truth), method), (says(truth), floor), truth, [says(truth), *jurors[:1]])
     assert ask_jury(method, floor, jurors).low > 0
     assert found.answer == "helped" and found.coherence == pytest.approx(coherence([says(truth), jurors[0]]))
@@ -55,6 +55,13 @@ def test_jurors_that_contradict_one_another_are_not_heard(truth):
     jurors = [says(random.integers(CLASSES, size=len(truth))) for _ in range(3)]
     assert coherence(jurors) == pytest.approx(1 / CLASSES, abs=0.05)
     assert weigh_evidence((says(truth), method), (says(truth), floor), truth, jurors).answer == "cannot_tell"
+
+
+def test_where_the_source_itself_is_not_known_nothing_is_told(truth):
+    method, floor, source = (says(wrong_on(truth, share, seed)) for share, seed in ((0.1, 1), (0.4, 2), (0.3, 3)))
+    jurors = [says(truth), says(truth)]
+    assert weigh_evidence((source, method), (source, floor), truth, jurors).answer == "cannot_tell"
+    assert weigh_evidence((says(truth), method), (says(truth), floor), truth, jurors).answer == "helped"
 
 
 def test_nearly_the_same_answers_are_no_difference_whatever_any_jury_says(truth):

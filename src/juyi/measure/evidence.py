@@ -23,8 +23,10 @@ ENTROPY_DROP = 0.5
 """The entropy of the mean prediction may be lower than that of the expected shares by this much, in nats."""
 EXPECTED_ROWS = 5
 """With fewer rows expected of a class, chance alone may leave it out."""
-COHERENT = 0.7
+COHERENT = 0.8
 """Jurors that agree with one another on a smaller share of the rows are not heard."""
+LEARNT = 0.75
+"""Where source only is right on a smaller share of the held-out source, there is too little to be transferred."""
 CLEAR = 0.02
 """The jury has to side by more than this share of the rows, interval and all, to be heard."""
 NEARLY_ALIKE = 0.05
@@ -77,7 +79,8 @@ def weigh_evidence(
     - The two answer alike on all but 2 % of the rows: `no_difference`, whatever the labels are.
     - Only the shares of the classes differ (`share_shift`), and the method's own shares are so far from the target's
       that it cannot be right as often as source only is estimated to be (`most_right`): `hurt`.
-    - There are fewer than two other models, or two of them agree on less than 70 % of the rows: `cannot_tell`.
+    - Source only is right on less than 75 % of the held-out source, there are fewer than two other models, or two of
+      them agree on less than 80 % of the rows: `cannot_tell`.
     - The jury sides with the method by more than 2 % of the rows, with its whole interval, and nothing speaks against
       the method (`red_flags`): `helped`.
     - It sides with source only as clearly, and something speaks against the method: `hurt`.
@@ -85,8 +88,9 @@ def weigh_evidence(
     - Else: `cannot_tell`.
 
     None of this but the first can be proven without labels.  The thresholds were chosen on the development pairs of
-    bench/verdicts, where a jury alone was wrong about methods that were better than it; how often all of this is wrong
-    was then measured on the others.
+    bench/verdicts; that source only must know the source, and 80 % instead of 70, came after the benchmark had been
+    opened once and the rule had been wrong on PACS, where nothing had been learnt.  How often it is wrong now is
+    measured on further pairs.
 
     Args:
         method: logits of held-out source rows, N×C, and of target rows, M×C.
@@ -117,10 +121,12 @@ def weigh_evidence(
     jury = ask_jury(method[1], floor[1], jurors) if len(jurors) else None
     agree = coherence(jurors) if len(jurors) > 1 else None
     answer = "no_difference" if disagreement <= NO_MATERIAL_CHANGE else "cannot_tell"
-    if answer == "cannot_tell" and shift.explains and most_right(method[1], shift.shares) < (accuracy.low or 0.0):
-        answer = "hurt"
-    elif answer == "cannot_tell" and jury is not None and agree is not None and agree >= COHERENT:
-        answer = _hear(jury, disagreement, flagged=bool(flags))
+    learnt = float((floor[0].argmax(1) == label).mean()) >= LEARNT
+    if answer == "cannot_tell" and learnt:
+        if shift.explains and most_right(method[1], shift.shares) < (accuracy.low or 0.0):
+            answer = "hurt"
+        elif jury is not None and agree is not None and agree >= COHERENT:
+            answer = _hear(jury, disagreement, flagged=bool(flags))
     return Evidence(answer, disagreement, jury, agree, accuracy, tuple(flags))
 
 
