@@ -1,7 +1,7 @@
 """Choose and judge by the records, without labels; then, and only then, look at the truth and count.
 
-    python bench/verdicts/judge.py                     the benchmark: writes results.json and README.md's table
-    python bench/verdicts/judge.py --from FOLDER       other records (development); writes nothing
+    python bench/verdicts/judge.py                     all records: writes results.json and README.md's table
+    python bench/verdicts/judge.py --from FOLDER       other records (development): prints the summary, writes nothing
 
 A verdict is one (pair, method, seed).  The truth is the paired difference of accuracy on the test's labels.
 `helped` is wrong where the gain is not above 0, `hurt` where it is not below 0, `no difference` where its 95 % interval
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from juyi.adapt.choose import Candidate, choose, oracle_choice
-from juyi.measure import bootstrap_interval, paired_difference
+from juyi.measure import bootstrap_interval, paired_difference, wilson_interval
 
 HERE = Path(__file__).parent
 RECORDS = HERE / "records"
@@ -115,7 +115,7 @@ def summarise(judged: list[dict]) -> dict:
     pairs = np.unique([j["pair"] for j in judged], return_inverse=True)[1]
     return {
         "pairs": len({j["pair"] for j in judged}),
-        "records": len(judged),
+        "runs": len(judged),
         "verdicts": len(verdicts),
         "given": len(given),
         "answers": dict(Counter(v["answer"] for v in verdicts)),
@@ -133,26 +133,75 @@ def summarise(judged: list[dict]) -> dict:
 
 
 def interval(values: np.ndarray, groups: np.ndarray) -> dict:
-    """The mean with an interval that resamples whole groups."""
+    """The mean with an interval that resamples whole groups; where all are alike, Wilson's, of as many as groups."""
+    if len(set(values.tolist())) == 1 and values[0] in (0.0, 1.0):
+        pairs = len(set(groups.tolist()))
+        low, high = wilson_interval(int(values[0]) * pairs, pairs)
+        return {"value": float(values[0]), "low": low, "high": high}
     found = bootstrap_interval(np.mean, values, cluster=groups)
     return {"value": found.value, "low": found.low, "high": found.high}
 
 
+def shown(found: dict) -> str:
+    """The table of the README, from results.json."""
+    names = {
+        "first_opening": "the benchmark, opened once, by the rule as it was then",
+        "benchmark": "the benchmark again, by the revised rule (which has seen it)",
+        "confirmation": "other pairs, opened once, by the revised rule",
+    }
+    heads = ("", "pairs", "verdicts", "wrong among those given", "cannot tell", "mean regret", "worst", "source only")
+    lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
+    for key, name in names.items():
+        if key not in found:
+            continue
+        one = found[key]
+        wrongly, silent = one["wrong_among_given"], one["cannot_tell"]
+        regret = one["regret"]
+        cells = (
+            name, str(one["pairs"]), str(one["verdicts"]),
+            f"{percent(wrongly)} ({round(wrongly['value'] * one['given'])} of {one['given']})", percent(silent),
+            f"{regret['serves']['mean']:.3f}", f"{regret['serves']['worst']:.3f}",
+            f"{regret['source_only']['mean']:.3f}",
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def percent(found: dict) -> str:
+    return f"{found['value'] * 100:.1f} % [{found['low'] * 100:.0f}, {found['high'] * 100:.0f}]"
+
+
+def write(found: dict) -> None:
+    """Write results.json, and the table between the markers of README.md."""
+    (HERE / "results.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    page = HERE / "README.md"
+    text = page.read_text()
+    begin, end = "<!-- results:begin -->", "<!-- results:end -->"
+    before, after = text.partition(begin)[0], text.partition(end)[2]
+    page.write_text(f"{before}{begin}\n{shown(found)}\n{end}{after}")
+
+
 def main() -> None:
     words = argparse.ArgumentParser()
-    words.add_argument("--from", dest="source", type=Path, default=RECORDS)
+    words.add_argument("--from", dest="source", type=Path)
+    words.add_argument(
+        "--first-opening", type=Path, help="keep the summary of these records as that of the first opening"
+    )
     given = words.parse_args()
-    judged = [judge(place) for place in sorted(given.source.glob("*.json"))]
-    found = summarise(judged)
-    print(json.dumps(found, indent=1))
-    for j in judged:
-        shown = {name: round(value, 3) for name, value in j["accuracy"].items()}
-        print(f"{j['pair']:22} {j['seed']} chosen {j['chosen']:11} serves {j['serves']:11} oracle {j['oracle']:11}"
-              f" regret {j['regret']['chosen']:.3f} {j['regret']['serves']:.3f} {shown}")  # fmt: skip
-    for j in judged:
-        for v in j["verdicts"]:
-            if v["wrong"] or given.source != RECORDS:
-                print(j["pair"], j["seed"], {k: round(x, 3) if isinstance(x, float) else x for k, x in v.items()})
+    if given.source:
+        print(json.dumps(summarise([judge(place) for place in sorted(given.source.glob("*.json"))]), indent=1))
+        return
+    place = HERE / "results.json"
+    found = json.loads(place.read_text()) if place.exists() else {}
+    if given.first_opening:
+        found["first_opening"] = summarise([judge(one) for one in sorted(given.first_opening.glob("*--0.json"))])
+    else:
+        for name, folder in (("benchmark", RECORDS), ("confirmation", RECORDS.with_name("confirmation"))):
+            judged = [judge(one) for one in sorted(folder.glob("*.json"))]
+            if judged:
+                found[name] = summarise(judged) | {"records": judged}
+    write(found)
+    print(shown(found))
 
 
 if __name__ == "__main__":
