@@ -149,7 +149,10 @@ def shown(found: dict) -> str:
         "benchmark": "the benchmark again, by the revised rule (which has seen it)",
         "confirmation": "other pairs, opened once, by the revised rule",
     }
-    heads = ("", "pairs", "verdicts", "wrong among those given", "cannot tell", "mean regret", "worst", "source only")
+    heads = (
+        "", "pairs", "verdicts", "wrong among those given", "cannot tell", "regret of the chosen: mean, worst",
+        "of who serves", "of source only",
+    )  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
     for key, name in names.items():
         if key not in found:
@@ -160,8 +163,7 @@ def shown(found: dict) -> str:
         cells = (
             name, str(one["pairs"]), str(one["verdicts"]),
             f"{percent(wrongly)} ({round(wrongly['value'] * one['given'])} of {one['given']})", percent(silent),
-            f"{regret['serves']['mean']:.3f}", f"{regret['serves']['worst']:.3f}",
-            f"{regret['source_only']['mean']:.3f}",
+            *(f"{regret[who]['mean']:.3f}, {regret[who]['worst']:.3f}" for who in ("chosen", "serves", "source_only")),
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
