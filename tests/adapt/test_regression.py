@@ -12,6 +12,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 import juyi
 from juyi import adapt
 from juyi.adapt import DANN, METHODS, BiasedRegularisation, Request, SourceOnly, TargetOnly
+from juyi.adapt.draw import draw
 from juyi.cli import main
 from juyi.data import Domain
 from juyi.errors import DataError, RunFolderError, SettingError
@@ -321,3 +322,17 @@ def test_classes_with_few_labels_have_the_same_three_models():
     assert all(r["name"] == "accuracy" for r in test.values()) and "target_only" in record["verdict"]["sentence"]
     gain = test["biased_regularisation"]["value"] - test["target_only"]["value"]
     assert record["verdict"]["gain"] == pytest.approx(gain)
+
+
+def test_labels_that_settle_such_a_run_are_held_against_the_labels_alone():
+    for name, seed in (("source", 0), ("target", 1)):
+        y = np.arange(90) % 3
+        x = np.random.default_rng(seed).normal(size=(90, 4)) + (y if name == "source" else 2 - y)[:, None]
+        np.savez(f"{name}.npz", x=x.astype(np.float32), y=y)
+    method = BiasedRegularisation(epochs=2, precision="float32", slope="1", penalty=1e6)
+    run = adapt.run(Request("source.npz", "target.npz", target_labels="2"), method, out="run")
+    drawn = draw(run, methods=METHODS)
+    assert (drawn.model, drawn.floor) == ("biased_regularisation", "target_only")
+    lines = {line["name"]: line for line in csv.DictReader(run.predictions.read_text().splitlines())}
+    assert [lines[name]["target_only"] for name in drawn.names] == drawn.says_floor.tolist()
+    assert all(one != other for one, other in zip(drawn.says, drawn.says_floor, strict=True))

@@ -37,6 +37,7 @@ class Draw:
     Args:
         run: the folder.
         model: the model that is held against the one without transfer.
+        floor: the model without transfer.
         classes: C names.
         tag: eight letters that tell this run and this order from any other; with its number it identifies a row.
         rows: int, N_D: the rows' numbers in the target, in the drawn order.
@@ -50,6 +51,7 @@ class Draw:
 
     run: RunFolder
     model: str
+    floor: str
     classes: tuple[str, ...]
     tag: str
     rows: np.ndarray
@@ -101,19 +103,20 @@ def draw(
         labels_given = int(record["target_labels"]["given"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{folder.path / 'run.json'}: is damaged ({error!r}); restore it, or run again") from error
-    model = _judged(folder, record)
-    first, second = (read_predictions(folder, name, classes, rows) for name in (model, FLOOR))
+    model, floor = _judged(folder, record), _floor(folder, record)
+    first, second = (read_predictions(folder, name, classes, rows) for name in (model, floor))
     target = _load(folder, record, methods, net) if labels_given or (images and pictures) else None
     trained_on = target.labelled if target is not None else np.zeros(rows, bool)
     differ = np.flatnonzero((first.classes != second.classes) & ~trained_on)
     total = rows - int(trained_on.sum())
-    check_enough(folder, model, len(differ), total, labels_given)
+    check_enough(folder, (model, floor), len(differ), total, labels_given)
     told = [str(entry.get("fingerprint")), model, first.names, first.classes.tolist(), second.classes.tolist()]
     digest = hashlib.sha256(json.dumps([*told, np.flatnonzero(trained_on).tolist()]).encode()).hexdigest()
     order = differ[np.random.default_rng(int(digest[8:], 16)).permutation(len(differ))]
     return Draw(
         run=folder,
         model=model,
+        floor=floor,
         classes=classes,
         tag="".join("bcdfghjklmnpqrst"[int(digit, 16)] for digit in digest[:8]),  # no sheet takes it for a number
         rows=order,
@@ -127,10 +130,16 @@ def draw(
 
 
 def _judged(folder: RunFolder, record: dict[str, Any]) -> str:
-    """The model that is held against source only: of several, the one of which the verdict spoke."""
+    """The model that is held against the floor: of several, the one of which the verdict spoke."""
     others = [name for name in models_in(folder) if name != FLOOR]
     judged = (record.get("choice") or {}).get("judged")
     return judged if judged in others else others[-1]
+
+
+def _floor(folder: RunFolder, record: dict[str, Any]) -> str:
+    """The model without transfer: source only, or what the same target labels gave alone, where the run has it."""
+    named = record.get("floor")
+    return str(named) if named in models_in(folder) and named != _judged(folder, record) else FLOOR
 
 
 def check_can_be_settled(folder: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
@@ -157,16 +166,15 @@ def check_can_be_settled(folder: RunFolder, record: dict[str, Any]) -> dict[str,
     return target
 
 
-def check_enough(folder: RunFolder, model: str, differing: int, total: int, given: int) -> None:
+def check_enough(folder: RunFolder, models: tuple[str, str], differing: int, total: int, given: int) -> None:
     """Refuse where the models hardly differ: the answer is known without a label."""
+    both = " and ".join(models)
     rows = f"{total:,} target rows" + (" whose labels were not given" if given else "")
     if differing == 0:
-        raise RunFolderError(
-            f"{folder.path}: {model} and {FLOOR} answer alike on all {rows}, so there is nothing to settle"
-        )
+        raise RunFolderError(f"{folder.path}: {both} answer alike on all {rows}, so there is nothing to settle")
     if differing <= margin_rows(NO_MATERIAL_CHANGE, total):
         raise RunFolderError(
-            f"{folder.path}: {model} and {FLOOR} answer differently on {differing:,} of {rows}, so their "
+            f"{folder.path}: {both} answer differently on {differing:,} of {rows}, so their "
             f"accuracies differ by at most {differing / total * 100:.1f} points whatever the labels are; "
             "there is nothing to settle"
         )

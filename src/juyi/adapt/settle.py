@@ -200,7 +200,7 @@ def _verdict(drawn: Draw, z: np.ndarray, record: dict[str, Any], changed: int) -
             "has been seen, it is not as sure as it says."
         )
     images = len(record["data"]["target"]["shape"]) == 3
-    return verdict_from_labels(settled, drawn.model, FLOOR, rows="images" if images else "rows", left=left,
+    return verdict_from_labels(settled, drawn.model, drawn.floor, rows="images" if images else "rows", left=left,
                                warnings=warnings)  # fmt: skip
 
 

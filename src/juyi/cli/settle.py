@@ -9,7 +9,6 @@ from typing import Any
 from cyclopts import App
 
 from juyi import adapt
-from juyi.adapt.draw import FLOOR
 from juyi.adapt.settle import Answered, Asked, answer, ask
 from juyi.cli import options
 from juyi.cli.compare import printable
@@ -61,7 +60,9 @@ def show_asked(asked: Asked, as_json: bool) -> None:
         options.print_json({**files, **numbers, "likely": asked.likely, "worst": asked.worst})
         return
     left_out = f" ({drawn.given:,} whose label was given are left out)" if drawn.given else ""
-    print(f"{drawn.model} and {FLOOR} answer differently on {drawn.size:,} of {drawn.total:,} target rows{left_out}")
+    print(
+        f"{drawn.model} and {drawn.floor} answer differently on {drawn.size:,} of {drawn.total:,} target rows{left_out}"
+    )
     close = f", {asked.worst:,} if it is close" if asked.worst > asked.likely else ""
     print(f"labels that likely settle which is better: {asked.likely:,}{close}, {drawn.size:,} at most")
     known = f", {len(asked.labels):,} of them labelled" if asked.labels else ""
@@ -89,6 +90,6 @@ def show_answer(folder: RunFolder, answered: Answered, as_json: bool) -> None:
     if verdict["answer"] == "cannot_tell":
         print(f"for more rows: juyi settle {folder.path} --more")
     elif verdict["answer"] == "hurt":
-        print(f"to predict without it: juyi predict {folder.path} DATA --model {FLOOR}")
+        print(f"to predict without it: juyi predict {folder.path} DATA --model {answered.draw.floor}")
     print(f"labels, to train with from now on: --target-labels {folder.settle / 'labels.csv'}")
     print(f"report: {page}")
