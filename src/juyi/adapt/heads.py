@@ -99,7 +99,7 @@ def temperature_of(solution: Solution, design: Design) -> float:
     z_i of each left-out row, −Σ_i t_i · log softmax(z_i / T), with t = (n y + 1) / (n + C) in the place of the labels
     y of 0 and 1: few rows that are all told rightly are no proof that all rows will be.
 
-    Source: J. C. Platt, "Probabilistic Outputs for Support Vector Machines", 1999, section 2.2 (of two classes).
+    Source: J. C. Platt, "Probabilistic Outputs for Support Vector Machines", 1999 (of two classes).
     """
     z, rows, classes = solution.left_out, *design.y.shape
     if not np.isfinite(z).all():

@@ -153,7 +153,7 @@ def blend(
         -1.0
 
     Source: S. Geisser and W. F. Eddy, "A Predictive Approach to Model Selection", JASA 74 (1979); the name: Y. Yao et
-    al., "Using Stacking to Average Bayesian Predictive Distributions", Bayesian Analysis 13 (2018), section 3.4.
+    al., "Using Stacking to Average Bayesian Predictive Distributions", Bayesian Analysis 13 (2018).
     """
     tried = [(slope, design.solve(penalty, slope)) for slope in slopes for penalty in penalties]
     tried = [(slope, one) for slope, one in tried if math.isfinite(one.error)] or tried * (len(tried) == 1)

@@ -38,6 +38,9 @@ def mean_absolute_error(prediction: np.ndarray, label: np.ndarray, unit: str = "
         >>> found = mean_absolute_error(np.array([1.0, 2.0, 6.0]), np.array([1.0, 4.0, 5.0]), "°C")
         >>> found.value, found.unit
         (1.0, '°C')
+
+    Source: the blocks: E. Carlstein, "The use of subseries values for estimating the variance of a general statistic
+    from a stationary sequence", Annals of Statistics 14 (1986); the interval: `juyi.measure.bootstrap_interval`.
     """
     return _mean("mean_absolute_error", np.abs(_pair(prediction, label)), unit)
 
@@ -60,6 +63,9 @@ def error_reduction(error: np.ndarray, error_floor: np.ndarray, unit: str = "") 
     Example:
         >>> error_reduction(np.array([1.0, -1.0]), np.array([2.0, 4.0])).value
         2.0
+
+    Source: that errors of two models are compared by their difference, row by row: F. X. Diebold and R. S. Mariano,
+    "Comparing Predictive Accuracy", Journal of Business & Economic Statistics 13 (1995).
     """
     _pair(error, error_floor)
     return _mean("gain", np.abs(error_floor) - np.abs(error), unit)
