@@ -259,7 +259,12 @@ def test_whole_numbers_beside_others_are_numbers_and_it_is_said():
         ({}, DANN(), DataError, r"source\.csv: its labels are numbers, but DANN tells classes; .*BiasedRegularisation"),
         ({"unknown": True}, SourceOnly(), SettingError, "--unknown: is for classes that the source lacks"),
         ({}, SourceOnly(net="lenet5"), SettingError, "use mlp or linear"),
-        ({"target": "words.csv"}, SourceOnly(), DataError, "has numbers as labels and words.csv has classes"),
+        (
+            {"target": "words.csv", "target_labels": "2"},
+            SourceOnly(),
+            DataError,
+            "has numbers as labels and words.csv has classes",
+        ),
         ({"test": "words.csv"}, SourceOnly(), DataError, "has numbers as labels and words.csv has classes"),
         ({"source": "words.csv"}, SourceOnly(), DataError, "has numbers as labels and words.csv has classes"),
         ({"source": "same.csv"}, SourceOnly(), DataError, "all labelled rows have the number 2.5, so there is nothing"),

@@ -23,7 +23,8 @@ def load_target(name: str, options: dict[str, Any]) -> Domain:
 def give_labels(target: Domain, wanted: str, source: Domain, seed: int) -> Domain:
     """Erase the target's labels, except those that the person gives with `--target-labels`."""
     if source.classes is None and source.labelled.any():
-        target = for_regression(target, source)
+        if wanted.lstrip("+-0"):
+            target = for_regression(target, source)
     elif not target.labelled.all():  # rows without a label may be of any class of the source
         target = adopt_classes(target, source)
     return withhold(target, wanted, seed)
