@@ -20,7 +20,7 @@ from juyi.measure import (
 )
 from juyi.measure.checked import codes, matrix
 from juyi.measure.disagreement import critic_loss, largest_discrepancy
-from juyi.measure.margin import _disparity, margins, ramp
+from juyi.measure.margin import _disparity, _smooth_disparity, margins, ramp
 from juyi.measure.regions import largest_difference, product, region_loss
 
 BOUNDS = (ben_david_bound, mansour_bound, margin_bound)
@@ -203,11 +203,13 @@ def test_gradients_are_right(convex, random):
     sides = (x, said, there, said_there)
     at = random.normal(size=12)
     error = check_grad(
-        lambda w: _disparity(w.reshape(4, 3), sides, 2.0)[0],
-        lambda w: _disparity(w.reshape(4, 3), sides, 2.0)[1].ravel(),
+        lambda w: _smooth_disparity(w.reshape(4, 3), sides, 2.0)[0],
+        lambda w: _smooth_disparity(w.reshape(4, 3), sides, 2.0)[1].ravel(),
         at,
     )
     assert error < 1e-5
+    w = at.reshape(4, 3)
+    assert _smooth_disparity(w, sides, 2.0)[0] == pytest.approx(_disparity(w, sides, 2.0), abs=0.05)
 
 
 def test_critic_loss_by_loops(random):

@@ -84,7 +84,9 @@ def _parts_near_equality(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     whose weights are a sum of a few squares, Σ_q ω_q v_qi v_qj.
     """
     kappa, axes = np.linalg.eigh((covariance(x) + covariance(y)) / 2)
-    kept = kappa > 1e-12 * kappa[-1]
+    kept = kappa > 1e-12 * max(kappa[-1], 0.0)
+    if not kept.any():  # no row varies
+        return 0.0, 0.0
     omega, v = np.linalg.eigh(1 / (2 * (kappa[kept, None] + kappa[kept])))
     used = omega > 1e-4 * omega[-1]
     rng = np.random.default_rng(0)

@@ -62,6 +62,10 @@ def with_interval(
     dealt = np.empty(n, np.int64)
     dealt[shuffled[np.argsort(label[shuffled], kind="stable")]] = rows % groups
     left = np.array([score(rows[dealt != group]) for group in range(groups)])
+    if not np.isfinite(left).all():  # the rows that remain are all alike, say
+        return Estimate(
+            name, value, None, None, 0, n, confidence, unit=unit, note=f"{note}; too few different rows for an interval"
+        )
     error = float(np.sqrt((groups - 1) / groups * ((left - left.mean()) ** 2).sum()))
     reach = float(stdtrit(groups - 1, 0.5 + confidence / 2)) * error
     said = f"interval by leaving out each of {groups} groups of rows"

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from juyi.measure.bounds import Given, bound, hoeffding, prepared
 from juyi.measure.disagreement import critic_loss
@@ -14,7 +15,9 @@ from juyi.measure.linear import fit_linear, linear_prediction
 
 MARGINS = 2.0 ** np.arange(-6, 1)
 """ρ is tried at these shares of ‖f‖ times the root mean square of the rows' lengths."""
-STEPS = 60
+STEPS = 40
+ROUNDED = 0.1
+"""Over what share of ρ the corners of the ramp are rounded while a critic climbs."""
 
 
 def margin_bound(
@@ -38,8 +41,8 @@ def margin_bound(
 
     f′ are linear scorers of the standardised features and 1 whose norm (Frobenius) is at most that of f, Λ.  Only
     one supremum is left, and f stays in it, so this is smaller than a discrepancy over all pairs of classifiers.
-    Critics of Dis² are brought to the norm Λ and climb the difference itself from there.  ρ is tried at seven values,
-    among which δ is shared, and the least bound counts.
+    Critics of Dis² are brought to the norm Λ and climb the difference itself from there, with the corners of Φ_ρ
+    rounded.  ρ is tried at seven values, among which δ is shared, and the least bound counts.
 
     The sampling term is Theorem 3.7's, with the Rademacher complexity of such scorers: the margin is a
     1/√2-Lipschitz function of C scores, so by the vector contraction inequality, on n rows x
@@ -85,20 +88,20 @@ def margin_bound(
     squares = [float((side * side).sum(1).mean()) for side in (source, target)]
     share = delta / (len(MARGINS) * (3 if given.known is None else 4))
     sure = sum(hoeffding(len(side), share) for side in (judged, source, target))
-    candidates = _candidates(source, said[0], target, said[1], w)
+    candidates, critic = _candidates(source, said[0], target, said[1], w), w
     right = given.label_judged
-    least = None
+    parts = []
     for rho in (MARGINS * norm * math.sqrt(sum(squares) / 2)).tolist():
-        error = float(ramp(margins(judged @ w, right), rho).mean())
-        found = _largest_disparity((source, said[0], target, said[1]), [*candidates, w], norm, rho)
-        complexity = [
-            norm / rho * math.sqrt(given.classes * square / len(side))
-            for square, side in zip(squares, (source, target), strict=True)
-        ]
-        sampling = 2 * sum(complexity) + sure
-        if least is None or error + found + sampling < sum(least[1:]):
+        lengths = [given.classes * square / len(side) for square, side in zip(squares, (source, target), strict=True)]
+        sampling = 2 * norm / rho * sum(map(math.sqrt, lengths)) + sure
+        parts.append((rho, float(ramp(margins(judged @ w, right), rho).mean()), sampling))
+    least = (math.inf, 0.0, 0.0, 0.0)
+    for rho, error, sampling in sorted(parts, key=lambda part: part[1] + part[2]):
+        if error + sampling >= sum(least[1:]) and math.isfinite(least[0]):
+            break  # no discrepancy, which is at least 0, could make up for it
+        found, critic = _largest_disparity((source, said[0], target, said[1]), [*candidates, critic], norm, rho)
+        if error + found + sampling < sum(least[1:]) or math.isinf(least[0]):
             least = rho, error, found, sampling
-    assert least is not None
     rho, error, found, sampling = least
     value = error + found + sampling
     words = f"source margin error {error:.3g} + margin disparity discrepancy {found:.3g} + sampling {sampling:.3g}"
@@ -153,43 +156,64 @@ def _candidates(
     return found
 
 
-def _largest_disparity(
-    sides: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], starts: list[np.ndarray], norm: float, rho: float
-) -> float:
-    """Climb disp_target − disp_source within the ball of the norm, from the best of the starts; at least 0."""
-    scaled = [w * (norm / max(1e-12, float(np.sqrt((w * w).sum())))) for w in starts]
-    reached = [_disparity(w, sides, rho) for w in scaled]
-    at = int(np.argmax([value for value, _ in reached]))
-    w, (best, gradient) = scaled[at], reached[at]
-    step = 0.5
-    for _ in range(STEPS):
-        length = float(np.sqrt((gradient * gradient).sum()))
-        if length == 0 or step < 1e-3:
-            break
-        moved = w + step * norm * gradient / length
-        moved *= norm / max(norm, float(np.sqrt((moved * moved).sum())))
-        value, slope = _disparity(moved, sides, rho)
-        if value > best:
-            w, best, gradient = moved, value, slope
-        else:
-            step /= 2
-    return max(0.0, best)
+SidesSaid = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Source rows and what the classifier says of them; the same of the target."""
 
 
-def _disparity(
-    w: np.ndarray, sides: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], rho: float
-) -> tuple[float, np.ndarray]:
-    """Return disp_target − disp_source of a scorer, and its gradient almost everywhere."""
+def _largest_disparity(sides: SidesSaid, starts: list[np.ndarray], norm: float, rho: float) -> tuple[float, np.ndarray]:
+    """Climb disp_target − disp_source on the sphere of the norm, from each of the starts.
+
+    Returns:
+        The difference, at least 0, and the scorer that reached it.
+    """
+    shape = starts[0].shape
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        v = flat.reshape(shape)
+        length = max(1e-12, float(np.sqrt((v * v).sum())))
+        value, slope = _smooth_disparity(v * (norm / length), sides, rho)
+        slope = (slope - v * ((slope * v).sum() / length**2)) * (norm / length)
+        return -value, -slope.ravel()
+
+    best, at = 0.0, starts[-1]
+    for start in starts:
+        climbed = minimize(
+            loss, _on_sphere(start, norm).ravel(), method="L-BFGS-B", jac=True, options={"maxiter": STEPS}
+        )
+        for w in (_on_sphere(start, norm), _on_sphere(climbed.x.reshape(shape), norm)):
+            if (value := _disparity(w, sides, rho)) > best:
+                best, at = value, w
+    return best, at
+
+
+def _on_sphere(w: np.ndarray, norm: float) -> np.ndarray:
+    """Return the scorer at the given norm."""
+    found: np.ndarray = w * (norm / max(1e-12, float(np.sqrt((w * w).sum()))))
+    return found
+
+
+def _disparity(w: np.ndarray, sides: SidesSaid, rho: float) -> float:
+    """Return disp_target − disp_source of a scorer."""
+    means = [float(ramp(margins(sides[i] @ w, sides[i + 1]), rho).mean()) for i in (0, 2)]
+    return means[1] - means[0]
+
+
+def _smooth_disparity(w: np.ndarray, sides: SidesSaid, rho: float) -> tuple[float, np.ndarray]:
+    """Return what `_disparity` does, with the corners of the ramp rounded over a tenth of ρ, and its gradient.
+
+    The rounded ramp is the difference of two softplus functions: s(1 − m/ρ) − s(−m/ρ), s(u) = τ ln(1 + exp(u/τ)).
+    """
     value, gradient = 0.0, np.zeros_like(w)
     for sign, x, said in ((-1.0, sides[0], sides[1]), (1.0, sides[2], sides[3])):
         scores, rows = x @ w, np.arange(len(x))
-        margin = margins(scores, said)
-        value += sign * float(ramp(margin, rho).mean())
-        on_slope = ((margin > 0) & (margin < rho)) * (-sign / (2 * rho * len(x)))
+        margin = margins(scores, said) / rho
+        upper, lower = (1 - margin) / ROUNDED, -margin / ROUNDED
+        value += sign * ROUNDED * float((np.logaddexp(0, upper) - np.logaddexp(0, lower)).mean())
+        slope = sign * (expit(lower) - expit(upper)) / (2 * rho * len(x))
         scores[rows, said] = -np.inf
         pull = np.zeros_like(scores)
-        pull[rows, scores.argmax(1)] = -on_slope
-        pull[rows, said] += on_slope
+        pull[rows, scores.argmax(1)] = -slope
+        pull[rows, said] += slope
         gradient += x.T @ pull
     return value, gradient
 

@@ -60,7 +60,7 @@ def proxy_a_distance(source: np.ndarray, target: np.ndarray, *, seed: int = 0, c
     given = len(x), len(y)
     rng = np.random.default_rng(seed)
     x, y = draw_rows(x, MOST_ROWS, rng), draw_rows(y, MOST_ROWS, rng)
-    wrong = cross_fitted_errors(x, y, rng)
+    wrong = cross_fitted(x, y, rng)[:2]
     error = [side.mean() for side in wrong]
     ends = [wilson_interval(int(side.sum()), len(side), confidence) for side in wrong]
     middle = sum(error) / 2
@@ -71,7 +71,9 @@ def proxy_a_distance(source: np.ndarray, target: np.ndarray, *, seed: int = 0, c
     return Estimate("proxy_a_distance", value, low, high, len(x), len(y), confidence, note=note)
 
 
-def cross_fitted_errors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def cross_fitted(
+    x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Say of each row whether a classifier that has not learnt from it takes it for the other domain's.
 
     Args:
@@ -80,7 +82,8 @@ def cross_fitted_errors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) 
         rng: decides the folds.
 
     Returns:
-        Bool, N and M.
+        Bool, N and M; and the classifiers, float, folds×(d+1): target is where the weights' product with a row, plus
+        the last number, is above 0.
     """
     from sklearn.exceptions import ConvergenceWarning  # here, since it takes half a second to import
     from sklearn.linear_model import LogisticRegression
@@ -88,15 +91,18 @@ def cross_fitted_errors(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) 
     folds = min(FOLDS, len(x), len(y))
     both, domain = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)])
     fold = np.concatenate([rng.permutation(np.arange(len(side)) % folds) for side in (x, y)])
-    wrong = np.zeros(len(both), bool)
+    wrong, classifiers = np.zeros(len(both), bool), np.zeros((folds, both.shape[1] + 1))
     with threadpool_limits(limits=1):
         for number in range(folds):
             learnt = fold != number
             middle, spread = both[learnt].mean(0), both[learnt].std(0)
-            scaled = (both - middle) / np.where(spread > 0, spread, 1.0)
+            spread[spread == 0] = 1.0
+            scaled = (both - middle) / spread
             classifier = LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=200)
             with warnings.catch_warnings():  # one that is not quite at its optimum is a classifier as well
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 classifier.fit(scaled[learnt], domain[learnt])
             wrong[~learnt] = classifier.predict(scaled[~learnt]) != domain[~learnt]
-    return wrong[: len(x)], wrong[len(x) :]
+            weights = classifier.coef_[0] / spread
+            classifiers[number] = np.append(weights, classifier.intercept_[0] - weights @ middle)
+    return wrong[: len(x)], wrong[len(x) :], classifiers

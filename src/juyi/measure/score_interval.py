@@ -33,7 +33,8 @@ def score_interval(
         confidence: between 0 and 1.
 
     Returns:
-        The two ends.  The lower one is at most 0 exactly where |T| ≤ z √v, that is, where equality is not rejected.
+        The two ends, T between them even where no θ is likely (T far below 0).  The lower one is at most 0 where
+        |T| ≤ z √v, that is, where equality is not rejected.
 
     Example:
         >>> low, high = score_interval(0.0, 0.0, 0.01, 0.1)  # √(z² · 0.01 + …) to both sides of z² · 0.1/2
@@ -49,7 +50,7 @@ def score_interval(
     ratio = (max(0.0, first) + noise * steepest) / (above + noise) if above + noise > 0 else 0.0
     reach = z * math.sqrt(max(0.0, ratio * value + (z * ratio / 2) ** 2 + noise**2))
     middle = value + z * z * ratio / 2
-    return middle - reach, middle + reach
+    return min(value, middle - reach), max(value, middle + reach)
 
 
 def largest_eigenvalue(gram: np.ndarray, steps: int = 20) -> float:
