@@ -71,9 +71,7 @@ def proxy_a_distance(source: np.ndarray, target: np.ndarray, *, seed: int = 0, c
     return Estimate("proxy_a_distance", value, low, high, len(x), len(y), confidence, note=note)
 
 
-def cross_fitted(
-    x: np.ndarray, y: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cross_fitted(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Say of each row whether a classifier that has not learnt from it takes it for the other domain's.
 
     Args:
