@@ -112,7 +112,7 @@ def test_the_same_seed_gives_the_same_network():
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(SettingError, match=r"resnet81: there is no such network; did you mean resnet18\?"):
         build_network("resnet81", images(1, 28, 28), 10)
-    with pytest.raises(SettingError, match="known are cnn_small, dann_mnist, lenet"):
+    with pytest.raises(SettingError, match="known are cnn_small, cnn_small_half, dann_mnist, lenet"):
         build_network("qqq", images(1, 28, 28), 10)
 
 

@@ -3,63 +3,44 @@
 from __future__ import annotations
 
 import copy
-import math
 from abc import abstractmethod
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from juyi.augmentation import VIEWS, Strong, make_view
 from juyi.data import align, as_domain, check_trainable
 from juyi.data.domain import Domain
 from juyi.errors import DataError, JuyiError, SettingError
 from juyi.measure import mean_prediction
-from juyi.nets import BATCH_NORMS, SOURCE, TARGET, LabelScale, Network, build_network, default_network, freeze
+from juyi.nets import BATCH_NORMS, SOURCE, Network, default_network, freeze
 from juyi.nets.freezing import frozen_parts
 from juyi.training import (
-    Batches,
     Checkpoint,
     ClassShares,
-    Method,
-    Optimiser,
+    Learner,
     Processes,
     Rows,
     Served,
-    Settings,
+    Stage,
     StageGenerator,
-    Step,
-    Viewed,
     Watcher,
-    WeightAverage,
     choose_device,
-    choose_precision,
     declared,
     hyperparameter,
-    learn,
     read_run,
 )
-from juyi.training.processes import take_from_first
+from juyi.training.learner import as_written, label_scale, outputs_of
 
 
-class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
+class Adapter(Learner):
     """Learn from labelled examples there and unlabelled ones here; serve here.
 
     A method is one file with a subclass that says, in `stages`, how it learns.  The class attributes are facts
     about it that the contract (`juyi.check.check_method`) and the documentation read.
     """
-
-    batch_coupled: ClassVar[str | None] = "batch norm, where the network has it, sees the rows of one process only"
-    """Why many processes do not equal one with a larger batch; None if they do."""
-
-    exempt: ClassVar[dict[str, str]] = {}
-    """Checks of the contract that the method cannot keep, each with the reason."""
 
     source_free: ClassVar[bool] = False
     """Whether a finished run can take the place of the source's data; `stages` is then given None as source."""
@@ -83,91 +64,25 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     net: str | nn.Module = hyperparameter(
         default="auto", help="network: a name, module:factory, hub/NAME, its folder, or auto (by the data's shape)"
     )
-    weights: str | None = hyperparameter(default=None, help="safetensors file to begin from, instead of at random")
-    freeze: str | None = hyperparameter(
-        default=None, help="parts of the network that stay as they are, separated by commas: body, or body.0,body.1"
-    )
-    epochs: int | None = hyperparameter(
-        default=None,
-        help="passes over the larger domain, in each stage; by default 10, and at least 2000 steps",
-        low=1,
-        high=100_000,
-    )
-    batch: int = hyperparameter(default=64, help="rows of each domain in a step", low=2, high=65_536)
-    optimiser: str = hyperparameter(
-        default="adam", help="sgd (with momentum) or adam (decoupled decay)", choices=("sgd", "adam")
-    )
-    learning_rate: float = hyperparameter(default=1e-3, help="learning rate at the start", low=0.0, high=10.0)
-    momentum: float = hyperparameter(default=0.9, help="momentum of sgd, first beta of adam", low=0.0, high=0.9999)
-    weight_decay: float = hyperparameter(default=0.0, help="weight decay", low=0.0, high=1.0)
-    schedule: str = hyperparameter(
-        default="cosine", help="how the learning rate falls", choices=("constant", "inverse", "cosine")
-    )
-    batch_norm: str = hyperparameter(
-        default="domain",
-        help="batch norm: none (named networks alone), shared, or domain (statistics of source and target apart)",
-        choices=("none", "shared", "domain"),
-    )
     standardise: str = hyperparameter(
         default="image",
         help="how images are scaled: source (its mean and spread) or image (each by its own); hub/NAME has its own",
         choices=("source", "image"),
-    )
-    head: str = hyperparameter(
-        default="own", help="the network's own head, or cosine (scores by direction alone)", choices=("own", "cosine")
-    )
-    augment: str = hyperparameter(
-        default="none",
-        help="how training images are changed: none, weak (shifted) or strong (RandAugment)",
-        choices=VIEWS,
-    )
-    flip: bool = hyperparameter(default=False, help="augment mirrors images too (never for digits or letters)")
-    exclude_operations: str = hyperparameter(
-        default="", help="operations that strong views leave out, separated by commas, such as invert,solarize"
-    )
-    average: float = hyperparameter(
-        default=0.0, help="decay of the moving average of the weights that serves; 0 for none", low=0.0, high=0.99999
     )
     class_shares: str = hyperparameter(
         default="source",
         help="shares of the classes in the target: the source's, or estimated as it learns",
         choices=("source", "estimated"),
     )
-    device: str = hyperparameter(default="auto", help="where to compute", choices=("auto", "cpu", "cuda"))
-    precision: str = hyperparameter(
-        default="auto", help="number type: auto measures once which is faster", choices=("auto", "float32", "bfloat16")
-    )
-    random_state: int = hyperparameter(default=0, help="seed", low=0, high=2**63 - 1)
 
     @abstractmethod
     def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:
         """Yield the stages in which `net` learns, and return the network that serves."""
         raise NotImplementedError
 
-    def recipe(self, **changes: Any) -> Optimiser:
-        """The optimiser that the settings describe, with `changes`."""
-        settings = {
-            "kind": self.optimiser,
-            "learning_rate": self.learning_rate,
-            "momentum": self.momentum,
-            "weight_decay": self.weight_decay,
-            "schedule": self.schedule,
-        }
-        return Optimiser(**{**settings, **changes})
-
-    def passes(self, batches: Batches, epochs: int | None) -> int:
-        """The number of epochs that a stage over these batches takes, when `epochs` were asked for.
-
-        Where nothing was asked for it is 10, and on small data as many as make 2,000 steps.
-        """
-        return epochs or max(10, math.ceil(2_000 / batches.steps_per_epoch(1)))
-
     def check_hyperparameters(self) -> None:
         """Raise `SettingError` for the first hyperparameter whose type or value is not allowed."""
         super().check_hyperparameters()
-        Strong(self.excluded)
-        if self.flip and self.augment == "none":
-            raise SettingError("--flip: mirrors images that are augmented; add --augment weak")
         if self.class_shares == "estimated" and self.unweighable:
             raise SettingError(
                 f"--class-shares estimated: {type(self).__name__} cannot have it, since {self.unweighable}; "
@@ -213,7 +128,7 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         aligned = align(*domains)
         self.learn(aligned[0], aligned[1] if target is not None else None)
         if not isinstance(X, Domain) and source.classes is not None:
-            self.classes_ = _as_written(y, np.asarray(self.domain_classes_))
+            self.classes_ = as_written(y, np.asarray(self.domain_classes_))
         return self
 
     def learn(
@@ -241,28 +156,15 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
             source_rows = Rows(source, device)
             net = self._network(source_rows, outputs_of(source))
             start = Served(net, source.x.shape[1:], source.classes or (), source.columns)
-        net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         rows = source_rows or target_rows
         assert rows
         first = rows.take(np.arange(min(self.batch, rows.size)))
         processes = processes or Processes()
-        dtype = take_from_first(choose_precision(self.precision, net, first, device), processes)
-        settings = Settings(self.random_state, device, dtype, processes)
-        self.net_ = learn(
-            lambda net: self._stages(net, source_rows, target_rows, processes), net, settings, watcher, checkpoint
-        )
-        self.settings_ = settings
+        self.net_ = self._learn(
+            lambda net: self._stages(net, source_rows, target_rows, processes),
+            net, first, device, watcher, checkpoint, processes,
+        )  # fmt: skip
         return self.adopt(start)
-
-    def adopt(self, served: Served) -> Adapter:
-        """Take on the shape and the classes of a trained model, and its network unless there is one already."""
-        self.net_ = getattr(self, "net_", served.net)
-        self.shape_ = served.shape
-        self.domain_classes_ = tuple(str(label) for label in served.classes)
-        self.columns_ = served.columns or None
-        self.classes_ = np.asarray(served.classes)
-        self.n_features_in_ = int(np.prod(self.shape_))
-        return self
 
     def check_start(self, target: Domain | None) -> None:
         """Raise an error unless the method can do without the source's data, and there is a target to learn from."""
@@ -351,12 +253,8 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
     def _network(self, source: Rows, outputs: int) -> Network:
         """Build the network for the source's rows, the same for the same seed."""
         labels = label_scale(source) if source.y.is_floating_point() else None
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.random_state)
-            name = default_network(source.x, labels is not None) if self.net == "auto" else self.net
-            return build_network(
-                name, source.x, outputs, weights=self.weights, freeze=self.freeze, labels=labels, **self.layers
-            )
+        name = default_network(source.x, labels is not None) if self.net == "auto" else self.net
+        return self._build(name, source, outputs, self.layers, labels)
 
     def _started(self, served: Served) -> Network:
         """A copy of the network of a trained model, to be trained further."""
@@ -366,11 +264,6 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         if self.freeze is not None:
             freeze(net, self.freeze)
         return net
-
-    @property
-    def layers(self) -> dict[str, str]:
-        """The settings with which the network is built, beside its name."""
-        return {"batch_norm": self.batch_norm, "standardise": self.standardise, "head": self.head}
 
     def _stages(self, net: Network, source: Rows | None, target: Rows | None, processes: Processes) -> StageGenerator:
         """The method's stages, seen through the shared options: what is augmented, averaged, and drawn how often.
@@ -382,99 +275,22 @@ class Adapter(ClassifierMixin, Method):  # type: ignore[misc]
         self.check_net(net)
         known = cast("Rows", source)  # None reaches source-free methods alone, see check_start
         parts = self.stages(net, known, target) if target else supervised(self, net, known, None)
-        view = make_view(self.augment, flip=self.flip, without=self.excluded)
         shares = None
         if self.class_shares == "estimated" and target and not self.source_free:
             shares = ClassShares(known, target, net.outputs, mean_prediction, processes)
-        while True:
-            try:
-                part = next(parts)
-            except StopIteration as end:
-                self.class_shares_ = shares.current if shares else None
-                served: Network = end.value
-                return served
-            if isinstance(part, Step):
-                yield part
-                continue
-            if view:
-                part = replace(part, over=Viewed(part.over, view))
-            average = WeightAverage(part.serves or net, self.average) if self.average else None
-            if average:
-                kept = [*part.keeps, average.live, average.net, average]
-                part = part.then(average.update, keeps=kept, serves=average.net)
-            if shares:
-                part = shares.redraw(part, known, part.serves or net)
-            yield part
-            if average:
-                yield Step("take the average", average.take)
+
+        def redrawn(part: Stage) -> Stage:
+            return shares.redraw(part, known, part.serves or net) if shares else part
+
+        served = yield from self._through_options(parts, net, redrawn)
+        self.class_shares_ = shares.current if shares else None
+        return served
 
     @property
-    def excluded(self) -> tuple[str, ...]:
-        """The operations that strong views leave out."""
-        return tuple(word.strip() for word in self.exclude_operations.split(",") if word.strip())
-
-    def scores(self, X: Any, *, domain: str = TARGET) -> np.ndarray:
-        """Return the scores (logits), N×C, float32, of rows of the target (or of the `source`); or numbers, N×1."""
-        return self._served().scores(X, domain)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probabilities of the classes for target rows, N×C, each row summing to 1."""
-        return self._served().predict_proba(X)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the predicted class of each target row, N; or the number, in the labels' unit."""
-        return self._served().predict(X)
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Return the features of target rows, N×width, float32."""
-        return self._served().features(X, TARGET)
+    def layers(self) -> dict[str, str]:
+        """The settings with which the network is built, beside its name."""
+        return {"batch_norm": self.batch_norm, "standardise": self.standardise, "head": self.head}
 
     def transform_source(self, X: Any) -> np.ndarray:
         """Return the features of source rows, N×width, float32."""
         return self._served().features(X, SOURCE)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the accuracy on labelled target rows; for numbers R², 1 − Σ(y − ŷ)² / Σ(y − ȳ)²."""
-        if self._served().tells_numbers:
-            return self._score_numbers(X, y, sample_weight)
-        domain = as_domain(X, y)
-        if domain.classes is None or not domain.labelled.any():
-            raise DataError(f"{domain.name}: has no labels of classes, so nothing can be scored on it; give y")
-        known = domain.labelled
-        truth = np.asarray(domain.classes)[domain.y[known]]
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        predicted = self.predict(domain.select(known)).astype(str)
-        return float(accuracy_score(truth, predicted, sample_weight=weight))
-
-    def _score_numbers(self, X: Any, y: Any, sample_weight: Any) -> float:
-        domain = as_domain(X)
-        truth = domain.y if y is None else np.ma.filled(np.ma.asarray(y, dtype=float), np.nan)
-        known = domain.labelled if y is None else ~np.isnan(truth)
-        if domain.classes is not None or known.sum() < 2:
-            raise DataError(f"{domain.name}: has not two numbers as labels, so nothing can be scored on it; give y")
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(r2_score(truth[known], self.predict(domain.select(known)), sample_weight=weight))
-
-    def _served(self) -> Served:
-        check_is_fitted(self, "net_")
-        return Served(self.net_, self.shape_, self.classes_, self.columns_)
-
-
-def outputs_of(source: Domain) -> int:
-    """How many outputs a network has for these labels: one a class, or one for numbers."""
-    return 1 if source.classes is None else len(source.classes)
-
-
-def label_scale(rows: Rows) -> LabelScale:
-    """The mean and the spread of the labelled rows' numbers; a spread of 0 counts as 1."""
-    known = rows.y[torch.from_numpy(rows.labelled_rows).to(rows.y.device)].double()
-    spread = float(known.std(correction=0)) if len(known) else 0.0
-    return LabelScale(float(known.mean()) if len(known) else 0.0, spread or 1.0)
-
-
-def _as_written(y: Any, names: np.ndarray) -> np.ndarray:
-    """Give the classes as whole numbers, if that is how the known labels of an array are written."""
-    values = np.ma.compressed(y) if isinstance(y, np.ma.MaskedArray) else np.asarray(y, object).ravel()
-    known = [value for value in values.tolist() if value is not None and value == value]
-    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in known)
-    return np.unique(known) if whole else names

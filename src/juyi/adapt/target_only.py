@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from juyi.adapt.base import Adapter, label_scale
+from juyi.adapt.base import Adapter
 from juyi.adapt.heads import design_of, is_linear, last_layer, put_weights, temperature_of
 from juyi.adapt.ridge import PENALTIES, blend
 from juyi.data.domain import Domain
@@ -25,6 +25,7 @@ from juyi.training import (
     hyperparameter,
     target_label_losses,
 )
+from juyi.training.learner import label_scale
 
 
 class TargetOnly(Adapter):

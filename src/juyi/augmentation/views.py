@@ -27,12 +27,13 @@ def warp(x: Tensor, maps: Tensor, moves: Tensor) -> Tensor:
 
 
 class Weak:
-    """A little moved: a shift of up to an eighth of the size in whole pixels, and mirrored if `flip`.
+    """A little moved: a shift in whole pixels, of up to an eighth of the size, and mirrored if `flip`.
 
     Features instead of images are left as they are.
 
     Args:
         flip: mirror half of the images, left to right; never for digits or letters.
+        shift: the largest shift, in pixels; None for an eighth of the size.
 
     Example:
         >>> import torch
@@ -42,8 +43,8 @@ class Weak:
     Source: Sohn et al., "FixMatch", 2020, section 2.3.
     """
 
-    def __init__(self, flip: bool = False) -> None:
-        self.flip = flip
+    def __init__(self, flip: bool = False, shift: int | None = None) -> None:
+        self.flip, self.shift = flip, shift
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return floats, 0 to 255, of the shape of `x`."""
@@ -55,7 +56,7 @@ class Weak:
     def _moved(self, x: Tensor) -> Tensor:
         n, _, height, width = x.shape
         size = torch.tensor([width, height], device=x.device)
-        reach = torch.div(size, 8, rounding_mode="floor")
+        reach = torch.div(size, 8, rounding_mode="floor") if self.shift is None else torch.full_like(size, self.shift)
         pixels = (torch.rand(n, 2, device=x.device) * (2 * reach + 1)).floor() - reach
         maps = torch.eye(2, device=x.device).repeat(n, 1, 1)
         if self.flip:
@@ -175,14 +176,14 @@ VIEWS = ("none", "weak", "strong")
 """The words that name a view."""
 
 
-def make_view(name: str, *, flip: bool = False, without: Sequence[str] = ()) -> View | None:
+def make_view(name: str, *, flip: bool = False, without: Sequence[str] = (), shift: int | None = None) -> View | None:
     """Return the view that `none`, `weak` or `strong` names; None for none.
 
     A strong view is drawn on top of a weak one.
     """
     if name == "none":
         return None
-    weak = Weak(flip)
+    weak = Weak(flip, shift)
     if name == "weak":
         return weak
     strong = Strong(without)

@@ -90,6 +90,19 @@ def fit_head(network: Network, head: str) -> None:
         network.head = CosineHead(network.width, network.outputs)
 
 
+def fit_dropout(network: Network, share: float) -> None:
+    """Let the dropout layers of a network leave out this share of units while it learns.
+
+    Raises:
+        SettingError: it has none.
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Dropout)]
+    if not layers:
+        raise SettingError(f"--dropout {share:g}: network {network.name} has no dropout layer; use mlp-WIDTH-WIDTH")
+    for layer in layers:
+        layer.p = share
+
+
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise SettingError(f"{name}: must be text, not {value!r}")
@@ -98,7 +111,7 @@ def _text(name: str, value: object) -> str:
 
 def _named(net: str, x: Tensor, outputs: int, batch_norm: str, standardise: str) -> Network:
     shape = tuple(x.shape[1:])
-    if len(shape) == 1 and net not in ("mlp", "linear"):
+    if len(shape) == 1 and not net.startswith(("mlp", "linear")):
         raise SettingError(f"--net {net}: is a network for images, but the data are features; use mlp or linear")
     try:
         parts = NETWORKS[net](shape, outputs, batch_norm)

@@ -15,6 +15,7 @@ from juyi.training.hyperparameters import (
 )
 from juyi.training.labels import label_losses, target_label_losses
 from juyi.training.learn import Silent, StageGenerator, Watcher, learn
+from juyi.training.learner import Learner
 from juyi.training.models import read_model, write_model
 from juyi.training.precision import choose_device, choose_precision
 from juyi.training.processes import Processes, join_processes, leave_processes
@@ -31,6 +32,7 @@ __all__ = [
     "ByClass",
     "Checkpoint",
     "ClassShares",
+    "Learner",
     "Method",
     "Optimiser",
     "PairBatch",
