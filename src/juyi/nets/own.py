@@ -124,13 +124,17 @@ def own_scale(x: Tensor, channels: int, by_image: bool = False) -> Standardise:
     return standardiser(with_channels(x[:: -(-len(x) // 10_000)], channels), by_image)
 
 
-def find_head(module: nn.Module, run: Callable[[], object], name: str) -> str:
+def find_head(
+    module: nn.Module, run: Callable[[], object], name: str, *, what: str = "--net", softmax: bool = False
+) -> str:
     """Find the name of the `nn.Linear` whose output is that of the whole module.
 
     Args:
         module: a classifier, in eval mode.
         run: sends one row through it and returns the scores.
         name: for errors.
+        what: the option that named the module, for errors.
+        softmax: whether the module's output is the softmax of that layer's.
 
     Raises:
         SettingError: there is none, or something comes after it; the error says which.
@@ -148,24 +152,25 @@ def find_head(module: nn.Module, run: Callable[[], object], name: str) -> str:
         with torch.no_grad():
             scores = run()
     except Exception as error:
-        raise SettingError(f"--net {name}: fails on one row of the data ({_words(error)}); mend it") from error
+        raise SettingError(f"{what} {name}: fails on one row of the data ({_words(error)}); mend it") from error
     finally:
         for hook in hooks:
             hook.remove()
     mend = "give it the attributes body, head and width, so that nothing has to be found"
     if not isinstance(scores, Tensor) or scores.dim() != 2:
         found = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
-        raise SettingError(f"--net {name}: gives {found} for one row, and no scores N×classes; {mend}")
+        raise SettingError(f"{what} {name}: gives {found} for one row, and no scores N×classes; {mend}")
     if not calls:
-        raise SettingError(f"--net {name}: has no nn.Linear that could be its head; {mend}")
+        raise SettingError(f"{what} {name}: has no nn.Linear that could be its head; {mend}")
     layer, output = calls[-1]
-    if output.shape != scores.shape or not torch.equal(output, scores):
+    given = torch.softmax(output, -1) if softmax else output
+    if output.shape != scores.shape or not torch.allclose(given, scores, rtol=0, atol=1e-6 if softmax else 0):
         raise SettingError(
-            f"--net {name}: its scores are not what its last nn.Linear ({linear[layer]}) gives: something comes after "
+            f"{what} {name}: its scores are not what its last nn.Linear ({linear[layer]}) gives: something comes after "
             f"it (a softmax?); leave that away, or {mend}"
         )
     if sum(called is layer for called, _ in calls) > 1:
-        raise SettingError(f"--net {name}: its last nn.Linear ({linear[layer]}) is used more than once; {mend}")
+        raise SettingError(f"{what} {name}: its last nn.Linear ({linear[layer]}) is used more than once; {mend}")
     return linear[layer]
 
 

@@ -1,7 +1,7 @@
 """How everything learns, once for all rooms: stages, turns, batches, checkpoints, processes."""
 
 from juyi.training.average import WeightAverage
-from juyi.training.batches import Batch, ByClass, PairBatch, Pairs, Rows, Single, derive_seed
+from juyi.training.batches import Batch, ByClass, PairBatch, Pairs, Rows, Single, Steps, derive_seed
 from juyi.training.checkpoint import Checkpoint
 from juyi.training.hyperparameters import (
     Method,
@@ -19,7 +19,7 @@ from juyi.training.learner import Learner
 from juyi.training.models import read_model, write_model
 from juyi.training.precision import choose_device, choose_precision
 from juyi.training.processes import Processes, join_processes, leave_processes
-from juyi.training.serving import Served, compute, given_again, read_run, softmax
+from juyi.training.serving import Served, compute, compute_rows, given_again, read_run, softmax
 from juyi.training.shares import ClassShares
 from juyi.training.stage_run import Settings, StageRun, run_stage
 from juyi.training.stages import Batches, Optimiser, Stage, Step, Turn
@@ -47,6 +47,7 @@ __all__ = [
     "StageGenerator",
     "StageRun",
     "Step",
+    "Steps",
     "Turn",
     "Viewed",
     "Watcher",
@@ -57,6 +58,7 @@ __all__ = [
     "choose_precision",
     "command_name",
     "compute",
+    "compute_rows",
     "declared",
     "derive_seed",
     "estimate_statistics",

@@ -40,12 +40,13 @@ def seed_torch(device: torch.device, *key: int) -> None:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one domain: raw inputs, labels, which labels may be read, groups."""
+    """Rows of one domain: raw inputs, labels, which labels may be read, groups, and what a teacher says of them."""
 
     x: Tensor
     y: Tensor
     labelled: Tensor
     group: Tensor | None = None
+    said: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Rows:
             self.y = torch.from_numpy(domain.y).to(device)
         self.labelled = torch.from_numpy(domain.labelled).to(device)
         self.group = None if domain.group is None else torch.from_numpy(domain.group).to(device)
+        self.said: Tensor | None = None
         self.labelled_rows = np.flatnonzero(domain.labelled)
         self.size = domain.size
         self.is_images = domain.is_images
@@ -95,6 +97,12 @@ class Rows:
         other.y = y
         return other
 
+    def with_said(self, scores: Tensor) -> Rows:
+        """The same rows with what a teacher says of each, N×C."""
+        other = copy.copy(self)
+        other.said = scores.to(self._x.device)
+        return other
+
     def take(self, rows: np.ndarray) -> Batch:
         """Return these rows as a batch."""
         index = torch.from_numpy(rows).to(self._x.device)
@@ -104,6 +112,7 @@ class Rows:
             self.y.index_select(0, index),
             self.labelled.index_select(0, index),
             None if self.group is None else self.group.index_select(0, index),
+            None if self.said is None else self.said.index_select(0, index),
         )
 
 
@@ -158,6 +167,25 @@ class Single:
         """The row numbers of that batch."""
         count = self.size * processes
         return self.shuffle.slice(key, step * count, count)[process::processes]
+
+
+class Steps:
+    """Steps without data, for what is made and not drawn: a batch has nothing.
+
+    Args:
+        per_epoch: how many steps count as an epoch.
+    """
+
+    def __init__(self, per_epoch: int) -> None:
+        self.per_epoch = per_epoch
+
+    def steps_per_epoch(self, processes: int) -> int:
+        """As many as was said, whatever the number of processes."""
+        return self.per_epoch
+
+    def batch(self, key: tuple[int, ...], step: int, process: int, processes: int) -> None:
+        """Nothing: a method draws what it needs in its losses."""
+        return None
 
 
 class ByClass:

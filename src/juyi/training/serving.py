@@ -117,6 +117,13 @@ def compute(
     return torch.cat(parts)
 
 
+def compute_rows(function: Callable[[Tensor], Tensor], rows: Rows, batch: int = 500) -> Tensor:
+    """Apply `function`, of a model that is in eval mode, to all rows, some at a time, without gradients; float32."""
+    index = np.arange(rows.size)
+    with torch.no_grad():
+        return torch.cat([function(rows.take(index[start : start + batch]).x).float() for start in index[::batch]])
+
+
 def read_run(folder: RunFolder | str, model: str | None = None, net: nn.Module | str | None = None) -> Served:
     """Return the model that serves in a run folder (or the one named), ready to predict.
 

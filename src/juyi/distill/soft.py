@@ -1,0 +1,60 @@
+"""The stage in which a student learns a teacher's soft answers; most methods of distillation end with it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from juyi.distill.teacher import Teacher
+from juyi.losses import label_loss
+from juyi.losses.distillation import DISTILLATION_LOSSES
+from juyi.nets import Network
+from juyi.training import Batch, Method, Rows, Single, Stage, StageGenerator, Turn, compute_rows, hyperparameter
+
+
+class SoftTargets(Method):
+    """The settings of learning soft answers, and the stage."""
+
+    loss: str = hyperparameter(
+        default="hinton",
+        help="form of the soft part: hinton, dkd (decoupled), dist (correlations) or standardised (logits)",
+        choices=DISTILLATION_LOSSES,
+    )
+    temperature: float | None = hyperparameter(
+        default=None, help="T, above 0; by default the loss's own: 4, for standardised 2", low=1e-6, high=1_000.0
+    )
+    soft_weight: float | None = hyperparameter(
+        default=None, help="weight of the soft part; by default the loss's own: hinton 0.9, dkd and dist 1, "
+        "standardised 9", low=0.0, high=1_000.0,
+    )  # fmt: skip
+    hard_weight: float | None = hyperparameter(
+        default=None, help="weight of the labels; by default the loss's own: hinton and standardised 0.1, dkd and "
+        "dist 1", low=0.0, high=1_000.0,
+    )  # fmt: skip
+
+    def distil(self, teacher: Teacher, student: Network, data: Rows, name: str = "distil") -> StageGenerator:
+        """One stage: the student learns what the teacher says of these rows, and their labels.
+
+        Where rows are not augmented the teacher is asked once; else of each view anew, of the very same one.
+        """
+        form = DISTILLATION_LOSSES[self.loss]
+        temperature = self.temperature or form.temperature
+        soft_weight = form.soft_weight if self.soft_weight is None else self.soft_weight
+        hard_weight = form.hard_weight if self.hard_weight is None else self.hard_weight
+        if self.augment == "none" and data.said is None:
+            data = data.with_said(compute_rows(teacher.scores, data))
+
+        def losses(batch: Batch, progress: float) -> dict[str, Tensor]:
+            said = teacher.scores(batch.x) if self.augment != "none" else batch.said
+            assert said is not None
+            classes = torch.where(batch.labelled, batch.y, said.argmax(1))
+            scores = student(batch.x)
+            found = {"soft": soft_weight * form.function(scores, said, temperature, classes)}
+            if hard_weight and batch.labelled.any():
+                found["label"] = hard_weight * label_loss(scores[batch.labelled], batch.y[batch.labelled])
+            return found
+
+        batches = Single(data, self.batch)
+        turn = Turn(losses, trains=[student], optimiser=self.recipe())
+        yield Stage(name, over=batches, turns=[turn], epochs=self.passes(batches, self.epochs))
+        return student
