@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from juyi.adapt.base import Adapter
 from juyi.data import align, hold_out, load
 from juyi.data.classes import adopt_classes
 from juyi.data.domain import Domain, data_entries
-from juyi.data.doors import follow, rows_in_common
+from juyi.data.doors import check_test, follow
 from juyi.data.strangers import follow_with_strangers, unlabel_strangers
 from juyi.data.targets import give_labels, load_target, withhold
-from juyi.errors import DataError, SettingError
+from juyi.errors import SettingError
 from juyi.runs import RunFolder, labels_seen
 from juyi.training import Served, read_run
 
@@ -109,7 +108,7 @@ def prepare(request: Request, method: Adapter) -> Given:
             test = follow(test, source, intersect_classes=request.intersect_classes)
     method.check_data(source, target)
     if test is not None:
-        test = _check_test(test, source, target)
+        test = check_test(test, source, target)
     training, validation = hold_out(source, seed=method.random_state)
     method.check_data(training, target)
     named = {"source": source, "target": target, "test": test}
@@ -137,7 +136,7 @@ def _prepare_from_run(request: Request, method: Adapter, options: dict[str, Any]
     method.check_start(target)
     test = None
     if request.test:
-        test = _check_test(start.adopt(load(request.test, **options)), None, target)
+        test = check_test(start.adopt(load(request.test, **options)), None, target)
     entry = {
         "name": str(folder.path),
         "fingerprint": start.fingerprint(),
@@ -147,15 +146,6 @@ def _prepare_from_run(request: Request, method: Adapter, options: dict[str, Any]
         "notes": [f"source_only is the model of {folder.path} as it is; the source's data are not needed"],
     }
     return Given(start, None, target, test, {"source": entry, **data_entries({"target": target, "test": test})}, seen)
-
-
-def notes_of(data: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What was done to the data of a run, as `data_entries` holds it, each note with the name of what it is about."""
-    return [
-        note if note.startswith(entry["name"]) else f"{entry['name']}: {note}"
-        for entry in data.values()
-        for note in entry["notes"]
-    ]
 
 
 def _load_test(name: str, source: Domain, options: dict[str, Any]) -> Domain:
@@ -168,27 +158,3 @@ def _load_test(name: str, source: Domain, options: dict[str, Any]) -> Domain:
             shown = ", ".join(absent[:10]) + (f" and {len(absent) - 10:,} more" if len(absent) > 10 else "")
             return replace(adopted, notes=(*adopted.notes, f"there is no labelled row of {shown}"))
     return adopted
-
-
-def _check_test(test: Domain, source: Domain | None, target: Domain | None) -> Domain:
-    """Refuse a test without labels; note rows of it that are learnt from as well."""
-    if not test.labelled.any():
-        raise DataError(f"{test.name}: has no labels, so nothing can be scored on it; give labelled data as --test")
-    known = len((source.classes if source is not None else test.classes) or ())
-    if test.classes is not None and not (test.y[test.labelled] < known).any():
-        raise DataError(f"{test.name}: has strangers only, and no labelled row of a known class; give some as --test")
-    notes = list(test.notes)
-    if hidden := int((~test.labelled).sum()):
-        notes.append(f"{hidden:,} of {test.size:,} rows have no label, so they are not scored")
-    if target is not None and (shared := rows_in_common(test, target)):
-        how = "without their labels, except those that were given" if target.labelled.any() else "without their labels"
-        notes.append(
-            f"{shared:,} of {test.size:,} rows are also in {target.name} and so are learnt from, {how}: "
-            "the score may be better than on new data"
-        )
-    if source is not None and (shared := rows_in_common(test, source)):
-        notes.append(
-            f"{shared:,} of {test.size:,} rows are also in {source.name} and so are learnt from, with their labels: "
-            "the score is better than on new data"
-        )
-    return replace(test, notes=tuple(notes))

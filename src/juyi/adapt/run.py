@@ -16,10 +16,9 @@ from juyi.adapt.base import Adapter
 from juyi.adapt.outcome import FLOOR, Outcome
 from juyi.adapt.outcome_numbers import NumbersOutcome
 from juyi.adapt.rehearsal import Stage, check_rehearsal
-from juyi.adapt.request import Given, Request, notes_of, prepare
+from juyi.adapt.request import Given, Request, prepare
 from juyi.data import withhold_labels
-from juyi.data.domain import Domain
-from juyi.errors import JuyiError
+from juyi.data.domain import Domain, notes_of
 from juyi.nets import Network
 from juyi.runs import RunFolder, fingerprints_in
 from juyi.training import (
@@ -27,19 +26,18 @@ from juyi.training import (
     Processes,
     Rows,
     Served,
-    Silent,
-    StageRun,
+    Watcher,
     check_known,
     choose_device,
     command_name,
-    declared,
     given_again,
     join_processes,
     write_model,
 )
-from juyi.training.machine import describe_machine, now, peak_memory, versions
+from juyi.training.machine import now, peak_memory
 from juyi.training.processes import take_from_first
-from juyi.training.watchers import Bar, Log, Records, Together
+from juyi.training.recording import announce, learn_recorded, method_facts
+from juyi.training.watchers import Records
 
 
 def run(
@@ -81,18 +79,6 @@ def run(
         folder.write(record)
         announce(record, folder, console)
     return _Work(folder, record, given, method, processes, console).carry_out()
-
-
-def announce(record: dict[str, Any], folder: RunFolder, console: Console) -> None:
-    """Say what a run works on, what was done to the data, and where it writes."""
-    for role, entry in record["data"].items():
-        kind = "images" if len(entry["shape"]) == 3 else "rows"
-        shape = "×".join(map(str, entry["shape"])) + (" features" if kind == "rows" else "")
-        known = f"{entry['labelled']:,} labels read" if entry["labelled"] else "no labels read"
-        console.print(f"{role} {entry['name']}: {entry['rows']:,} {kind}, {shape}, {known}")
-    for note in record["notes"]:
-        console.print(f"note: {note}")
-    console.print(f"run folder: {folder.path}")
 
 
 def resume(
@@ -144,9 +130,7 @@ def first_record(request: Request, method: Adapter, given: Given, net: Network) 
         "command": request.command,
         "request": dataclasses.asdict(request),
         "room": "adapt" if request.target else "train",
-        "method": command_name(type(method)),
-        "hyperparameters": {name: _plain(getattr(method, name)) for name in declared(type(method))},
-        "seed": method.random_state,
+        **method_facts(method),
         "data": given.fingerprints,
         "target_labels": {
             "given": int(given.target.labelled.sum()) if given.target else 0,
@@ -160,37 +144,8 @@ def first_record(request: Request, method: Adapter, given: Given, net: Network) 
             "parameters": sum(p.numel() for p in net.parameters()),
             "fitted": list(net.notes),
         },
-        "versions": versions(),
-        "machine": describe_machine(choose_device(method.device)),
-        "status": "running",
-        "started": now(),
-        "seconds": {},
-        "openings": [],
-        "results": [],
         "notes": [*notes_of(given.fingerprints), *net.notes],
     }
-
-
-def _plain(value: Any) -> Any:
-    """Give a hyperparameter as JSON has it; a network of one's own by the name of its class."""
-    return value if isinstance(value, str | int | float | None) else type(value).__name__
-
-
-class _Remember(Silent):
-    """Writes into run.json, before the first step, in which number type the run computes."""
-
-    def __init__(self, folder: RunFolder, record: dict[str, Any], console: Console) -> None:
-        self.folder, self.record, self.console = folder, record, console
-
-    def stage_begins(self, run: StageRun) -> None:
-        """Write it, once."""
-        precision = str(run.settings.dtype).removeprefix("torch.")
-        if self.record["machine"].get("precision") != precision:
-            self.record["machine"]["precision"] = precision
-            self.folder.write(self.record)
-            self.console.print(
-                f"computing in {precision} on {run.settings.device}, {torch.get_num_threads()} threads", highlight=False
-            )
 
 
 @dataclass(frozen=True)
@@ -239,26 +194,15 @@ class _Work:
         given, folder = self.given, self.folder
         device = choose_device(adapter.device)
         target = Rows(given.target, device) if given.target else None
-        log, bar = Log(folder.log, model), Bar(self.console, model)
         validation = Rows(given.validation, device) if given.validation else None
-        records = Records(folder.records, model, validation, target)
-        watcher = Together([_Remember(folder, self.record, self.console), log, records, bar])
-        checkpoint = Checkpoint(folder.checkpoint / model)
-        try:
-            adapter.learn(
+
+        def learn(watcher: Watcher, checkpoint: Checkpoint) -> Adapter:
+            return adapter.learn(
                 given.training, self._target_of(model), watcher=watcher, checkpoint=checkpoint, processes=self.processes
             )
-        except JuyiError as error:
-            self.record.update(status="failed", error=str(error))
-            folder.write(self.record)
-            raise
-        finally:
-            bar.close()
-        self.record["seconds"][model] = round(log.seconds, 2)
-        for remark in adapter.remarks_:
-            self.console.print(f"{model}: {remark}", highlight=False)
-        notes = self.record["notes"]  # which a resumed run may hold already
-        notes += [told for remark in adapter.remarks_ if (told := f"{model}: {remark}") not in notes]
+
+        records = Records(folder.records, model, validation, target)
+        learn_recorded(folder, self.record, model, learn, self.console, [records])
         for kept, fitted in adapter.leaves(model).items():
             self._write_model(kept, fitted)
 

@@ -173,6 +173,15 @@ def data_entries(named: Mapping[str, Domain | None]) -> dict[str, dict[str, Any]
     }
 
 
+def notes_of(data: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What was done to the data of a run, as `data_entries` holds it, each note with the name of what it is about."""
+    return [
+        note if note.startswith(entry["name"]) else f"{entry['name']}: {note}"
+        for entry in data.values()
+        for note in entry["notes"]
+    ]
+
+
 def take_rows(x: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Copy rows of `x`; images whose memory runs N×H×W×C keep that order (it is the fast one in training).
 

@@ -188,6 +188,30 @@ def rows_in_common(domain: Domain, other: Domain) -> int:
     return sum(_digest(row) in seen for row in domain.x)
 
 
+def check_test(test: Domain, source: Domain | None, target: Domain | None) -> Domain:
+    """Refuse a test without labels; note rows of it that are learnt from as well."""
+    if not test.labelled.any():
+        raise DataError(f"{test.name}: has no labels, so nothing can be scored on it; give labelled data as --test")
+    known = len((source.classes if source is not None else test.classes) or ())
+    if test.classes is not None and not (test.y[test.labelled] < known).any():
+        raise DataError(f"{test.name}: has strangers only, and no labelled row of a known class; give some as --test")
+    notes = list(test.notes)
+    if hidden := int((~test.labelled).sum()):
+        notes.append(f"{hidden:,} of {test.size:,} rows have no label, so they are not scored")
+    if target is not None and (shared := rows_in_common(test, target)):
+        how = "without their labels, except those that were given" if target.labelled.any() else "without their labels"
+        notes.append(
+            f"{shared:,} of {test.size:,} rows are also in {target.name} and so are learnt from, {how}: "
+            "the score may be better than on new data"
+        )
+    if source is not None and (shared := rows_in_common(test, source)):
+        notes.append(
+            f"{shared:,} of {test.size:,} rows are also in {source.name} and so are learnt from, with their labels: "
+            "the score is better than on new data"
+        )
+    return replace(test, notes=tuple(notes))
+
+
 def _digest(row: np.ndarray) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
 

@@ -19,7 +19,7 @@ from juyi.adapt.online.outcome import Outcome
 from juyi.adapt.online.progress import Progress
 from juyi.adapt.online.request import Given, Request, expected_shares, find_start, prepare
 from juyi.adapt.outcome import FLOOR
-from juyi.adapt.request import notes_of
+from juyi.data.domain import notes_of
 from juyi.errors import RunFolderError, SettingError, WriteError
 from juyi.runs import RunFolder, fingerprints_in, labels_seen
 from juyi.runs.files import read_json, write_json, write_tensors

@@ -1,0 +1,106 @@
+"""What every run writes while it goes on, whatever its room: its record, its log, its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from juyi.errors import JuyiError
+from juyi.runs import RunFolder
+from juyi.training.checkpoint import Checkpoint
+from juyi.training.hyperparameters import Method, command_name, declared
+from juyi.training.learn import Silent, Watcher
+from juyi.training.learner import Learner
+from juyi.training.machine import describe_machine, now, versions
+from juyi.training.precision import choose_device
+from juyi.training.stage_run import StageRun
+from juyi.training.watchers import Bar, Log, Together
+
+
+def announce(record: dict[str, Any], folder: RunFolder, console: Console) -> None:
+    """Say what a run works on, what was done to the data, and where it writes."""
+    for role, entry in record["data"].items():
+        kind = "images" if len(entry["shape"]) == 3 else "rows"
+        shape = "×".join(map(str, entry["shape"])) + (" features" if kind == "rows" else "")
+        known = f"{entry['labelled']:,} labels read" if entry["labelled"] else "no labels read"
+        console.print(f"{role} {entry['name']}: {entry['rows']:,} {kind}, {shape}, {known}")
+    for note in record["notes"]:
+        console.print(f"note: {note}")
+    console.print(f"run folder: {folder.path}")
+
+
+def method_facts(method: Learner) -> dict[str, Any]:
+    """What run.json holds of a method that is about to learn, and of the machine."""
+    return {
+        "method": command_name(type(method)),
+        "hyperparameters": {name: _plain(getattr(method, name)) for name in declared(type(method))},
+        "seed": method.random_state,
+        "versions": versions(),
+        "machine": describe_machine(choose_device(method.device)),
+        "status": "running",
+        "started": now(),
+        "seconds": {},
+        "openings": [],
+        "results": [],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Give a hyperparameter as JSON has it; a network of one's own by the name of its class."""
+    return value if isinstance(value, str | int | float | None) else type(value).__name__
+
+
+class Remember(Silent):
+    """Writes into run.json, before the first step, in which number type the run computes."""
+
+    def __init__(self, folder: RunFolder, record: dict[str, Any], console: Console) -> None:
+        self.folder, self.record, self.console = folder, record, console
+
+    def stage_begins(self, run: StageRun) -> None:
+        """Write it, once."""
+        precision = str(run.settings.dtype).removeprefix("torch.")
+        if self.record["machine"].get("precision") != precision:
+            self.record["machine"]["precision"] = precision
+            self.folder.write(self.record)
+            self.console.print(
+                f"computing in {precision} on {run.settings.device}, {torch.get_num_threads()} threads", highlight=False
+            )
+
+
+def learn_recorded(
+    folder: RunFolder,
+    record: dict[str, Any],
+    model: str,
+    learn: Callable[[Watcher, Checkpoint], Method],
+    console: Console,
+    watchers: Sequence[Watcher] = (),
+) -> None:
+    """Let a model learn, watched and stored; write down how long it took, what it remarks, or why it failed.
+
+    Args:
+        folder: the run.
+        record: what run.json holds.
+        model: what it is called.
+        learn: lets it learn under a watcher, with a checkpoint, and returns the method.
+        console: where progress is shown.
+        watchers: who looks on besides.
+    """
+    log, bar = Log(folder.log, model), Bar(console, model)
+    watcher = Together([Remember(folder, record, console), log, *watchers, bar])
+    try:
+        method = learn(watcher, Checkpoint(folder.checkpoint / model))
+    except JuyiError as error:
+        record.update(status="failed", error=str(error))
+        folder.write(record)
+        raise
+    finally:
+        bar.close()
+    record["seconds"][model] = round(log.seconds, 2)
+    remarks: tuple[str, ...] = getattr(method, "remarks_", ())
+    for remark in remarks:
+        console.print(f"{model}: {remark}", highlight=False)
+    notes = record["notes"]  # which a resumed run may hold already
+    notes += [told for remark in remarks if (told := f"{model}: {remark}") not in notes]
