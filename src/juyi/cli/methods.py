@@ -10,13 +10,17 @@ from cyclopts import App
 from rich.table import Table
 from rich.text import Text
 
-from juyi import adapt
+from juyi import adapt, distill
 from juyi.adapt import online
 from juyi.cli import options
 from juyi.errors import SettingError, nearest
 from juyi.training import Method, declared
 
-ROOMS: dict[str, dict[str, type[Method]]] = {"adapt": dict(adapt.METHODS), "adapt.online": dict(online.METHODS)}
+ROOMS: dict[str, dict[str, type[Method]]] = {
+    "adapt": dict(adapt.METHODS),
+    "adapt.online": dict(online.METHODS),
+    "distill": dict(distill.METHODS),
+}
 
 
 def register(app: App, arguments: Sequence[str]) -> None:

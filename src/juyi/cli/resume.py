@@ -7,7 +7,7 @@ from typing import Any
 
 from cyclopts import App
 
-from juyi import adapt
+from juyi import adapt, distill
 from juyi.adapt import online
 from juyi.cli import options
 from juyi.cli.adapt import finish
@@ -21,7 +21,10 @@ def register(app: App, arguments: Sequence[str]) -> None:
         """Go on with a run that was stopped or killed; it ends as if it had not been, to the bit."""
         folder = RunFolder.open(given["run"])
         console = options.progress_console()
-        if "online" in folder.read():
+        record = folder.read()
+        if record.get("room") == "distill":
+            distill.resume(folder, console=console, methods=distill.METHODS, net=given["net"])
+        elif "online" in record:
             online.resume(folder, console=console, methods=online.METHODS, net=given["net"])
         else:
             adapt.resume(folder, console=console, methods=adapt.METHODS, net=given["net"])

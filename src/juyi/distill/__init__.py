@@ -8,13 +8,25 @@ the contract.
 from typing import Any
 
 from juyi.distill.base import Distiller
+from juyi.distill.bias import correct_bias
+from juyi.distill.request import Request
+from juyi.distill.run import resume, run
 from juyi.distill.teacher import Teacher
 from juyi.training.hyperparameters import find_methods
 
 METHODS: dict[str, type[Distiller]] = find_methods(__name__, __path__, Distiller)  # type: ignore[type-abstract]
 """Every method by its name on the command line."""
 
-__all__ = ["METHODS", "Distiller", "Teacher", *(m.__name__ for m in METHODS.values())]
+__all__ = [
+    "METHODS",
+    "Distiller",
+    "Request",
+    "Teacher",
+    "correct_bias",
+    "resume",
+    "run",
+    *(m.__name__ for m in METHODS.values()),
+]
 
 
 def __getattr__(name: str) -> Any:

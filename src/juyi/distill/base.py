@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from juyi.data import as_domain, check_trainable, conform
 from juyi.data.domain import Domain
@@ -157,9 +158,16 @@ class Distiller(Learner):
         """The settings with which the student is built, beside its name; it standardises rows as its teacher does."""
         return {"batch_norm": self.batch_norm, "standardise": "source", "head": self.head}
 
-    def beside(self) -> dict[str, Any]:
-        """The settings that every method has, for a model that is trained beside this one."""
-        return {field: getattr(self, field) for field in declared(Distiller)}
+    def answers(self) -> dict[str, Callable[[Tensor], Tensor]]:
+        """Models beside the student that are looked at as well, by name: from raw rows to scores."""
+        return {}
+
+    def alone(self) -> Distiller:
+        """The same student, to be trained on the labels alone under the same settings: what distilling must beat."""
+        from juyi.distill.hinton import Hinton
+
+        settings = {field: getattr(self, field) for field in declared(Distiller)}
+        return Hinton(**settings, soft_weight=0.0, hard_weight=1.0)
 
 
 def blank_domain(teacher: Teacher, rows: int = 2) -> Domain:

@@ -41,20 +41,20 @@ class SoftTargets(Method):
         temperature = self.temperature or form.temperature
         soft_weight = form.soft_weight if self.soft_weight is None else self.soft_weight
         hard_weight = form.hard_weight if self.hard_weight is None else self.hard_weight
-        if self.augment == "none" and data.said is None:
+        if soft_weight and self.augment == "none" and data.said is None:
             data = data.with_said(compute_rows(teacher.scores, data))
 
         def losses(batch: Batch, progress: float) -> dict[str, Tensor]:
-            said = teacher.scores(batch.x) if self.augment != "none" else batch.said
-            assert said is not None
-            classes = torch.where(batch.labelled, batch.y, said.argmax(1))
-            scores = student(batch.x)
-            found = {"soft": soft_weight * form.function(scores, said, temperature, classes)}
-            if hard_weight and batch.labelled.any():
-                found["label"] = hard_weight * label_loss(scores[batch.labelled], batch.y[batch.labelled])
+            scores, known, found = student(batch.x), batch.labelled, {}
+            if soft_weight:
+                said = batch.said if batch.said is not None and self.augment == "none" else teacher.scores(batch.x)
+                classes = torch.where(known, batch.y, said.argmax(1))
+                found["soft"] = soft_weight * form.function(scores, said, temperature, classes)
+            if hard_weight and known.any():
+                found["label"] = hard_weight * label_loss(scores[known], batch.y[known])
             return found
 
-        batches = Single(data, self.batch)
+        batches = Single(data, self.batch, labelled_only=not soft_weight)
         turn = Turn(losses, trains=[student], optimiser=self.recipe())
         yield Stage(name, over=batches, turns=[turn], epochs=self.passes(batches, self.epochs))
         return student

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from juyi.errors import SettingError
 from juyi.nets import Standardise
 from juyi.nets.own import find_head
+from juyi.training.serving import fingerprint_of
 
 
 class Look(NamedTuple):
@@ -74,6 +75,10 @@ class Teacher:
     def parameters(self) -> int:
         """The number of its parameters."""
         return sum(p.numel() for p in self.net.parameters())
+
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that change with any weight, and with the names of the classes."""
+        return fingerprint_of(self.net, self.shape, self.classes)
 
     def to(self, device: torch.device) -> Teacher:
         """Move it to a device, and return it."""

@@ -34,6 +34,7 @@ def verdict_from_test(
     *,
     rows: str = "images",
     warnings: Sequence[str] = (),
+    subject: str = "Adapting",
 ) -> dict[str, Any]:
     """Judge a method by labels that nobody has seen before.
 
@@ -48,6 +49,7 @@ def verdict_from_test(
         margin: the largest difference in accuracy that does not matter, 0 to 1; 0.02 is two points.
         rows: what a row is, in the plural.
         warnings: sentences to add (see `collapse_warnings`).
+        subject: what was done, as a sentence begins with it.
 
     Returns:
         What run.json holds under "verdict": answer, gain, low, high (all in accuracy, -1 to 1), evidence,
@@ -70,13 +72,13 @@ def verdict_from_test(
     difference = paired_difference(correct, correct_floor)
     low, high = difference.low, difference.high
     if low > 0:
-        answer, opening = "helped", "Adapting helped"
+        answer, opening = "helped", f"{subject} helped"
     elif high < 0:
-        answer, opening = "hurt", f"Adapting hurt ({method} is worse than {floor}, that is, than not transferring)"
+        answer, opening = "hurt", f"{subject} hurt ({method} is worse than {floor}, that is, than not transferring)"
     elif -margin <= low and high <= margin:
-        answer, opening = "no_difference", "Adapting made no difference that matters"
+        answer, opening = "no_difference", f"{subject} made no difference that matters"
     else:
-        answer, opening = "cannot_tell", "This test cannot tell whether adapting helped"
+        answer, opening = "cannot_tell", f"This test cannot tell whether {subject.lower()} helped"
     points = abs(difference.gain) * 100
     compared = f"{points:.1f} points {'more' if difference.gain > 0 else 'fewer'}" if points else "no difference"
     sentence = (

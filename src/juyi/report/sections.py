@@ -20,6 +20,7 @@ ROLES: dict[Any, str] = {
     "test": "test, opened at the end",
     "target": "target",
     "source_validation": "source, held out",
+    "held_out": "held out",
 }
 
 

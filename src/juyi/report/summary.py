@@ -6,9 +6,10 @@ from typing import Any
 
 from juyi.report.markup import finite, label, quantity
 
-ROLES = ("test", "target", "source_validation")
+ROLES = ("test", "target", "source_validation", "held_out")
 """From the most telling to the least."""
 FLOOR = "source_only"
+HELD_OUT = {"source_validation": " (source, held out)", "held_out": " (held out)"}
 
 
 def headline(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -81,7 +82,7 @@ def summary_lines(record: dict[str, Any]) -> list[str]:
     if shown:
         on, n = shown[0].get("on") or {}, shown[0].get("n")
         rows = f", {n:,} rows" if isinstance(n, int) else ""
-        held = " (source, held out)" if on.get("role") == "source_validation" else ""
+        held = HELD_OUT.get(str(on.get("role")), "")
         name = label(shown[0].get("name", "result"))
         lines.append(f"{name} on {on.get('data', 'the data')}{held}{rows} (95 % interval)")
         width = max(len(str(result.get("model"))) for result in shown)

@@ -23,6 +23,10 @@ from juyi.training.watchers import Bar, Log, Together
 def announce(record: dict[str, Any], folder: RunFolder, console: Console) -> None:
     """Say what a run works on, what was done to the data, and where it writes."""
     for role, entry in record["data"].items():
+        if not entry["rows"]:  # a model in the place of data
+            size = f", {entry['parameters']:,} parameters" if "parameters" in entry else ""
+            console.print(f"{role} {entry['name']}: a model of {'×'.join(map(str, entry['shape']))} inputs{size}")
+            continue
         kind = "images" if len(entry["shape"]) == 3 else "rows"
         shape = "×".join(map(str, entry["shape"])) + (" features" if kind == "rows" else "")
         known = f"{entry['labelled']:,} labels read" if entry["labelled"] else "no labels read"

@@ -46,10 +46,7 @@ class Served:
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with any weight, and with the names of the classes."""
-        digest = hashlib.sha256(repr((self.shape, self.classes.tolist())).encode())
-        for value in self.net.state_dict().values():
-            digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).data)
-        return digest.hexdigest()[:16]
+        return fingerprint_of(self.net, self.shape, self.classes.tolist())
 
     @property
     def tells_numbers(self) -> bool:
@@ -100,6 +97,14 @@ class Served:
         rows = Rows(conform(given, self.shape), next(self.net.parameters()).device)
         computed: np.ndarray = compute(self.net, rows, np.arange(rows.size), function).numpy()
         return computed
+
+
+def fingerprint_of(net: nn.Module, shape: Sequence[int], classes: Sequence[Any]) -> str:
+    """Return 16 hexadecimal digits that change with any weight of a network, and with what goes in and comes out."""
+    digest = hashlib.sha256(repr((tuple(shape), classes)).encode())
+    for value in net.state_dict().values():
+        digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).data)
+    return digest.hexdigest()[:16]
 
 
 def compute(

@@ -1,0 +1,56 @@
+"""`juyi distill TEACHER [DATA] --student NET`: a small network learns what a large one knows."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from cyclopts import App
+
+from juyi import distill
+from juyi.cli import options
+from juyi.cli.adapt import finish
+
+DEFAULT = "hinton"
+REQUEST = ("teacher", "data", "test", "alone", "temperatures", "correct_bias", "label", "size", "skip_bad")
+
+
+def register(app: App, arguments: Sequence[str]) -> None:
+    """Add the verb, with the settings of the method that the arguments name."""
+    name = DEFAULT
+    if arguments and arguments[0] == "distill":
+        name = options.named_method(arguments, distill.METHODS, DEFAULT)
+    method = distill.METHODS[name]
+
+    def distill_(**given: Any) -> None:
+        """Teach a small STUDENT what a large TEACHER knows, on labelled, unlabelled or other people's DATA, or on none.
+
+        First train the teacher (juyi train), or bring one.  Without DATA name a method that makes its own:
+        --method zskd or dafl.  Where DATA have labels, the same student learns from them alone too, so that you see
+        whether distilling helped.
+        """
+        request = distill.Request(**{key: given[key] for key in REQUEST}, command=shlex.join(["juyi", *arguments]))
+        settings = options.method_from(method, {**given, "teacher": None})
+        console = options.progress_console()
+        folder = distill.run(request, settings, out=given["out"], overwrite=given["overwrite"], console=console)
+        finish(folder, as_json=given["json"])
+
+    parameters = [
+        options.argument("teacher", "the model that is distilled: the folder of a run"),
+        options.argument("data", "what to learn on: a folder, a file, or NAME@SPLIT; or nothing", default=None),
+        options.option("method", str, DEFAULT, f"how to distil: {', '.join(distill.METHODS)}"),
+        options.option("test", str | None, None, "labelled data, scored once, at the end"),
+        options.option("alone", bool, True, "train the student on the labels alone as well, where there are labels"),
+        options.option(
+            "temperatures", str, "", "also train students at these temperatures, for the figure, such as 1,4,20"
+        ),
+        options.option(
+            "correct_bias", str | None, None, "data, labelled or not, by which the student's class biases are corrected"
+        ),
+        *options.data_options(),
+        *options.run_options(),
+        options.config_option(),
+        *[option for option in options.method_options(method) if option.name != "teacher"],
+    ]
+    options.register(app, arguments, "distill", distill_, parameters)

@@ -1,0 +1,242 @@
+"""A whole distillation, from the names of a teacher and of data to a run folder with the student."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from sklearn.base import clone
+from torch import nn
+
+from juyi.data.domain import notes_of
+from juyi.distill.base import Distiller
+from juyi.distill.bias import correct_bias
+from juyi.distill.outcome import ALONE, TEACHER, Outcome, Scorer, write_temperatures
+from juyi.distill.request import Given, Request, prepare
+from juyi.measure import wilson_interval
+from juyi.runs import RunFolder, fingerprints_in
+from juyi.training import (
+    Checkpoint,
+    Processes,
+    Rows,
+    Watcher,
+    check_known,
+    choose_device,
+    command_name,
+    compute_rows,
+    given_again,
+    join_processes,
+    write_model,
+)
+from juyi.training.machine import now, peak_memory
+from juyi.training.processes import take_from_first
+from juyi.training.recording import announce, learn_recorded, method_facts
+
+
+def run(
+    request: Request,
+    method: Distiller,
+    *,
+    out: Path | str | None = None,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> RunFolder:
+    """Carry out a request in a new run folder.
+
+    Where the data have labels, the same student learns from them alone as well (`student_alone`): what distilling
+    has to beat.
+
+    Args:
+        request: the teacher and the data.
+        method: an unfitted method; its own `teacher` is not looked at.
+        out: the folder; None takes the first free `runs/METHOD-N`.
+        overwrite: replace a run that is there.
+        console: where to show progress; None shows nothing.
+
+    Raises:
+        DataError, SettingError, RunFolderError, ForeignFileError: the input is wrong; nothing was written.
+        TrainingDivergedError, WriteError: the work failed; what was stored is intact.
+    """
+    method.check_hyperparameters()
+    console = console or Console(quiet=True)
+    processes = join_processes()
+    given = prepare(request, method)
+    record = first_record(request, method, given)
+    name = command_name(type(method))
+    if processes.is_first:
+        out = RunFolder.create(out, name, overwrite=overwrite).path
+    folder = RunFolder(Path(take_from_first(str(out), processes)))
+    if processes.is_first:
+        folder.write(record)
+        announce(record, folder, console)
+    return _Work(folder, record, given, method, processes, console).carry_out()
+
+
+def resume(
+    folder: RunFolder,
+    *,
+    console: Console | None = None,
+    methods: dict[str, type[Distiller]],
+    net: nn.Module | str | None = None,
+) -> RunFolder:
+    """Go on with a run that was killed, to the same bits (same kind of machine, same number of threads).
+
+    Args:
+        folder: the run.
+        console: where to show progress; None shows nothing.
+        methods: those that there are, by name.
+        net: the student's network, if it is one of your own.
+
+    Raises:
+        RunFolderError: the run is finished.
+        SettingError: the network is one of your own, and was not given again.
+        DataChangedError: the teacher or the data are no longer those that the run began with.
+    """
+    record = folder.read_unfinished()
+    with folder.resuming_from_record():
+        kind = methods[record["method"]]
+        check_known(kind, record["hyperparameters"])
+        method = kind(**record["hyperparameters"])
+        request = Request(**record["request"])
+        threads, precision = int(record["machine"]["threads"]), record["machine"].get("precision")
+        began_with = fingerprints_in(record)
+        torch.set_num_threads(threads)
+    if precision:
+        method.precision = precision
+    method.student = given_again(folder, method.student, net)
+    given = prepare(request, method)
+    folder.check_unchanged(began_with, given.fingerprints)
+    record["status"] = "running"
+    record.pop("error", None)
+    processes = join_processes()
+    if processes.is_first:
+        folder.sweep()
+        folder.write(record)
+    return _Work(folder, record, given, method, processes, console or Console(quiet=True)).carry_out()
+
+
+def first_record(request: Request, method: Distiller, given: Given) -> dict[str, Any]:
+    """What run.json holds before the first step."""
+    student = method.check_network(given.teacher)
+    return {
+        "command": request.command,
+        "request": dataclasses.asdict(request),
+        "room": "distill",
+        **method_facts(method),
+        "data": given.fingerprints,
+        "target_labels": {"given": 0, "given_to_start": 0},
+        "classes": list(given.teacher.classes),
+        "floor": ALONE,
+        "network": {
+            "name": student.name,
+            "parameters": sum(p.numel() for p in student.parameters()),
+            "fitted": list(student.notes),
+            "teacher_parameters": given.teacher.parameters,
+        },
+        "notes": [*notes_of(given.fingerprints), *student.notes],
+    }
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A run that is going on; only the first of several processes shows and writes."""
+
+    folder: RunFolder
+    record: dict[str, Any]
+    given: Given
+    method: Distiller
+    processes: Processes
+    console: Console
+
+    def carry_out(self) -> RunFolder:
+        """Learn, then look at what was learnt."""
+        try:
+            models = {name: self._learn(name, method) for name, method in self._students().items()}
+            if self.processes.is_first:
+                self._finish(models)
+        except KeyboardInterrupt as stop:
+            # Whoever shows it can say from where the run goes on.
+            raise KeyboardInterrupt(str(self.folder.path)) from stop
+        return self.folder
+
+    def _students(self) -> dict[str, Distiller]:
+        """The students that are trained, by name, the method's own last."""
+        name, students = self.record["method"], {}
+        if self.record["request"]["alone"] and self.given.has_labels:
+            students[ALONE] = self.method.alone()
+        for temperature in self.given.temperatures:
+            students[_at(temperature)] = clone(self.method).set_params(temperature=temperature)
+        return {**students, name: self.method}
+
+    def _learn(self, model: str, method: Distiller) -> Distiller:
+        given = self.given
+
+        def learn(watcher: Watcher | None, checkpoint: Checkpoint | None) -> Distiller:
+            return method.learn(
+                given.teacher, given.training, watcher=watcher, checkpoint=checkpoint, processes=self.processes
+            )
+
+        if not self.processes.is_first:
+            return learn(None, None)
+        learn_recorded(self.folder, self.record, model, learn, self.console)
+        if model in (ALONE, self.record["method"]):
+            self._write_model(model, method)
+        return method
+
+    def _write_model(self, model: str, method: Distiller) -> None:
+        teacher = self.given.teacher
+        columns = teacher.columns or None
+        write_model(self.folder.models, model, method.net_, teacher.shape, teacher.classes, method.layers, columns)
+
+    def _finish(self, models: dict[str, Distiller]) -> None:
+        name, device = self.record["method"], choose_device(self.method.device)
+        self.record["serves"] = name
+        teacher = self.given.teacher
+        scorers: dict[str, Scorer] = {
+            TEACHER: lambda data: compute_rows(teacher.scores, Rows(data, device)).cpu().numpy()
+        }
+        scorers |= {model: models[model].scores for model in (ALONE, name) if model in models}
+        scorers |= {other: scorer(answer) for other, answer in self.method.answers().items()}
+        if self.given.correction is not None:
+            corrected = copy.copy(self.method)
+            corrected.net_ = copy.deepcopy(self.method.net_)
+            self.record["notes"].append(correct_bias(corrected.net_, teacher, self.given.correction))
+            self.record["serves"] = f"{name}_corrected"
+            self._write_model(f"{name}_corrected", corrected)
+            scorers[f"{name}_corrected"] = corrected.scores
+        self.console.print("looking at the student", highlight=False)
+        if self.given.temperatures:
+            write_temperatures(self.folder, self._temperatures(models))
+        Outcome(self.folder, self.record, scorers).write(self.given, self.method)
+        self.record.update(status="finished", finished=now(), peak_memory=peak_memory())
+        self.folder.write(self.record)
+        shutil.rmtree(self.folder.checkpoint, ignore_errors=True)
+
+    def _temperatures(self, models: dict[str, Distiller]) -> list[dict[str, Any]]:
+        """Accuracy of each temperature's student on held-out rows; agreement with the teacher where no label is."""
+        data = self.given.validation
+        if data is None:
+            return []
+        labelled = data.select(data.labelled) if data.labelled.any() else data
+        rows = Rows(labelled, choose_device(self.method.device))
+        said = compute_rows(self.given.teacher.scores, rows).argmax(1).cpu().numpy()
+        truth, what = (labelled.y, "accuracy") if data.labelled.any() else (said, "agreement")
+        points = []
+        for temperature in self.given.temperatures:
+            hits = models[_at(temperature)].scores(labelled).argmax(1) == truth
+            low, high = wilson_interval(int(hits.sum()), len(hits))
+            points.append(
+                {"temperature": temperature, "name": what, "value": float(np.mean(hits)), "low": low, "high": high}
+            )
+        return points
+
+
+def _at(temperature: float) -> str:
+    return f"temperature_{temperature:g}"
