@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from sklearn.base import clone
-from torch import nn
+from torch import Tensor, nn
 
 from juyi.data.domain import notes_of
 from juyi.distill.base import Distiller
@@ -199,9 +200,11 @@ class _Work:
         name, device = self.record["method"], choose_device(self.method.device)
         self.record["serves"] = name
         teacher = self.given.teacher
-        scorers: dict[str, Scorer] = {
-            TEACHER: lambda data: compute_rows(teacher.scores, Rows(data, device)).cpu().numpy()
-        }
+
+        def scorer(answer: Callable[[Tensor], Tensor]) -> Scorer:
+            return lambda data: compute_rows(answer, Rows(data, device)).cpu().numpy()
+
+        scorers = {TEACHER: scorer(teacher.scores)}
         scorers |= {model: models[model].scores for model in (ALONE, name) if model in models}
         scorers |= {other: scorer(answer) for other, answer in self.method.answers().items()}
         if self.given.correction is not None:
