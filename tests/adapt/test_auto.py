@@ -11,7 +11,8 @@ import juyi
 from juyi.adapt import METHODS, Request
 from juyi.adapt.auto import Auto, seconds, share_out
 from juyi.adapt.settle import answer, ask
-from juyi.check import shifted_domains, small
+from juyi.check.adapter import small
+from juyi.check.common import shifted_domains
 from juyi.data import withhold_labels
 from juyi.errors import SettingError
 from juyi.training import read_run

@@ -8,7 +8,8 @@ import pytest
 import juyi
 from juyi.adapt import DANN, MCC, Request
 from juyi.adapt.choose_runs import choose_among
-from juyi.check import shifted_domains, small
+from juyi.check.adapter import small
+from juyi.check.common import shifted_domains
 from juyi.errors import DataError, RunFolderError
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from juyi import check
 from juyi.adapt import METHODS, AdaBN, SourceOnly
-from juyi.check import CLASSES, shifted_domains, small
+from juyi.check.adapter import small
+from juyi.check.common import CLASSES, shifted_domains
 from juyi.data import Domain
 from juyi.errors import SettingError
 from juyi.training import Checkpoint, Silent

@@ -17,7 +17,7 @@ from juyi.adapt.deep_coral import coral_loss
 from juyi.adapt.deep_jdot import transport_cost, transport_plan
 from juyi.adapt.mcc import confusion_loss
 from juyi.adapt.shot import information_losses, pseudo_labels
-from juyi.check import shifted_domains
+from juyi.check.common import shifted_domains
 from juyi.data import withhold_labels
 from juyi.losses import domain_loss, entropy, reversal_ramp
 from juyi.nets import TARGET, build_network

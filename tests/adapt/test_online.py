@@ -22,7 +22,8 @@ from juyi.adapt.online.guard import (
 )
 from juyi.adapt.online.layers import MixedBatchNorm, as_served, mixed_statistics, with_mixed_batch_norm
 from juyi.adapt.online.tent import entropies, reliable_rows
-from juyi.check import CLASSES, _nothing_opened, same, shifted_domains, small
+from juyi.check.adapter import small
+from juyi.check.common import CLASSES, nothing_opened, same, shifted_domains
 from juyi.data import Domain, withhold_labels
 from juyi.errors import DataError, SettingError
 from juyi.nets import DomainBatchNorm
@@ -162,7 +163,7 @@ def test_too_few_rows_are_refused_and_few_are_warned_of(name, learnt):
 @EVERY
 def test_quiet(name, learnt):
     answers(begin(name, learnt), learnt[1])  # imports are done
-    with _nothing_opened():
+    with nothing_opened():
         answers(begin(name, learnt), learnt[1])
 
 

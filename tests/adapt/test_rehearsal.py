@@ -6,7 +6,8 @@ import pytest
 import juyi
 from juyi.adapt import MCC, Request, SourceOnly
 from juyi.adapt.rehearsal import Stage
-from juyi.check import shifted_domains, small
+from juyi.check.adapter import small
+from juyi.check.common import shifted_domains
 from juyi.data import Domain, withhold_labels
 from juyi.errors import SettingError
 

@@ -8,7 +8,8 @@ import torch
 from toys import Clock, Killed, bits, domain, network, same
 
 from juyi.adapt import ADDA, DANN, SHOT, AdaMatch
-from juyi.check import given, shifted_domains, small, weights
+from juyi.check.adapter import given, small
+from juyi.check.common import shifted_domains, weights
 from juyi.training import Checkpoint, WeightAverage
 
 

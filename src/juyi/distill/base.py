@@ -52,6 +52,9 @@ class Distiller(Learner):
     looks_inside: ClassVar[bool] = False
     """Whether predictions of the teacher are not enough: it follows gradients, or reads the last layer."""
 
+    quick: ClassVar[dict[str, Any]] = {}
+    """Settings under which the contract can be checked in seconds, on a table of 8 features and 3 classes."""
+
     teacher: Any = hyperparameter(
         default=None, help="the model that is distilled: a run, a file, or in Python also a module"
     )

@@ -1,22 +1,12 @@
-"""The contract: what every method is held to, and what a stranger can hold a method of his own to.
-
-    from juyi.check import check_method
-    check_method(MyMethod)
-
-Each check is a function `check_...` of this file; a method that cannot keep one says so, with a reason, in its
-class attribute `exempt`.
-"""
+"""The contract of methods of adaptation."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
-import io
 import pickle
-import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +15,14 @@ import torch
 from sklearn.base import clone
 
 from juyi.adapt import Adapter, SourceOnly
+from juyi.check.common import CLASSES, Kill, Killed, check_declarations, nothing_opened, same, shifted_domains, weights
 from juyi.data import Domain
 from juyi.errors import DataError, SettingError
 from juyi.nets import TARGET
-from juyi.training import Checkpoint, Served, Silent, StageRun, declared, read_model, write_model
+from juyi.training import Checkpoint, Served, declared, read_model, write_model
 
-CLASSES = ("a", "b", "c")
 NEEDED = 12
 """The labels that a method is given which needs some."""
-
-
-def shifted_domains(seed: int = 0, rows: int = 240) -> tuple[Domain, Domain]:
-    """Return two domains of 8 features with three classes: the target is the source, moved and stretched.
-
-    The classes lie where they lay, relative to each other; so who brings the two clouds onto each other knows the
-    target, and who does not is wrong about most of it.  Both come with their labels.
-    """
-    random = np.random.default_rng(seed)
-    centres = np.zeros((3, 8))
-    centres[range(3), range(3)] = 3.0
-
-    def draw() -> tuple[np.ndarray, np.ndarray]:
-        y = np.arange(rows) % 3
-        return centres[y] + random.normal(scale=0.6, size=(rows, 8)), y
-
-    (x_source, y_source), (x_target, y_target) = draw(), draw()
-    x_target = 1.5 * x_target + np.array([4.0, -3.0, 2.0, 0, 0, 2.0, 0, 0])
-    source = Domain(x_source.astype(np.float32), y_source, classes=CLASSES, name="source")
-    return source, Domain(x_target.astype(np.float32), y_target, classes=CLASSES, name="target")
 
 
 def given(method: type[Adapter], domain: Domain, y: np.ndarray | None = None, more: int = 0) -> Domain:
@@ -65,24 +35,6 @@ def small(method: type[Adapter], epochs: int = 2, **settings: Any) -> Adapter:
     """Return the method with settings for a small table."""
     found: dict[str, Any] = {"net": "mlp", "batch": 60, "precision": "float32", "device": "cpu", **settings}
     return method(**{name: epochs for name in declared(method) if name.endswith("epochs")} | found)
-
-
-def weights(method: Adapter) -> dict[str, torch.Tensor]:
-    """Return all weights and statistics of what serves."""
-    return {name: value.clone() for name, value in method.net_.state_dict().items()}
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    """Tell whether two sets of weights are equal to the last bit."""
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def check_declarations(method: type[Adapter]) -> None:
-    """Every hyperparameter says what it is; the docstring names its source and has an example."""
-    assert inspect.getdoc(method), "the class needs a docstring"
-    assert ">>>" in str(inspect.getdoc(method)), "the docstring needs an example that runs"
-    for name, field in declared(method).items():
-        assert field.metadata["help"], f"hyperparameter {name} needs a help text"
 
 
 def check_learns_a_shift(method: type[Adapter]) -> None:
@@ -163,36 +115,17 @@ def check_seed(method: type[Adapter]) -> None:
     assert not same(one, other), "two seeds give the same weights"
 
 
-class _Killed(BaseException):
-    """As sudden as a kill: nothing catches it on the way."""
-
-
-class _Kill(Silent):
-    """Counts steps and stage ends over a whole run; raises at a given one."""
-
-    def __init__(self, at: int) -> None:
-        self.at, self.count = at, 0
-
-    def step_done(self, run: StageRun) -> None:
-        """Count a step."""
-        self.count += 1
-        if self.count == self.at:
-            raise _Killed
-
-    stage_ends = step_done
-
-
 def check_resumes_to_the_same_bits(method: type[Adapter]) -> None:
     """Killed anywhere, inside or between stages, and resumed, it ends with the same bits."""
     source, target = shifted_domains()
-    watcher = _Kill(-1)
+    watcher = Kill(-1)
     whole = weights(small(method).learn(source, given(method, target), watcher=watcher))
     events = watcher.count
     for at in sorted({1, events // 3, 2 * events // 3, events - 1, events}):
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Checkpoint(Path(folder), every=0.0)
-            with contextlib.suppress(_Killed):
-                small(method).learn(source, given(method, target), watcher=_Kill(at), checkpoint=checkpoint)
+            with contextlib.suppress(Killed):
+                small(method).learn(source, given(method, target), watcher=Kill(at), checkpoint=checkpoint)
             resumed = small(method).learn(source, given(method, target), checkpoint=Checkpoint(Path(folder)))
             assert same(whole, weights(resumed)), f"killed at event {at} of {events} and resumed, other bits come out"
 
@@ -244,38 +177,11 @@ def check_estimator(method: type[Adapter]) -> None:
     assert np.allclose(total, 1, atol=1e-5), "probabilities do not sum to 1"
 
 
-_OPENED: list[str] | None = None
-"""The files that were opened while somebody watches; None while nobody does (an audit hook cannot be taken off)."""
-
-
-def _note_opening(event: str, arguments: tuple[Any, ...]) -> None:
-    if _OPENED is not None and event == "open":
-        _OPENED.append(str(arguments[0]))
-
-
-sys.addaudithook(_note_opening)
-
-
-@contextlib.contextmanager
-def _nothing_opened() -> Iterator[None]:
-    global _OPENED
-    threads, out, err = threading.active_count(), io.StringIO(), io.StringIO()
-    opened = _OPENED = []
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            yield
-    finally:
-        _OPENED = None
-    assert not opened, f"files were opened: {opened}"
-    assert threading.active_count() == threads, "threads were started"
-    assert not out.getvalue() + err.getvalue(), "something was printed"
-
-
 def check_quiet(method: type[Adapter]) -> None:
     """Learning opens no file, starts no thread and prints nothing; that is for those who watch."""
     source, target = shifted_domains()
     small(method).fit(source, target=given(method, target))  # imports are done
-    with _nothing_opened():
+    with nothing_opened():
         small(method).fit(source, target=given(method, target))
 
 
@@ -298,33 +204,3 @@ CHECKS: dict[str, Callable[[type[Adapter]], None]] = {
     )
 }
 """Every check by its name."""
-
-
-def check_method(method: type[Adapter]) -> list[str]:
-    """Hold a method to the contract, and return the names of the checks that it passed.
-
-    Checks that the class attribute `exempt` names (with a reason) are left out.
-
-    Args:
-        method: the class of the method.
-
-    Raises:
-        AssertionError: a promise is not kept; the message says which and how.
-
-    Example:
-        >>> from juyi.adapt import SourceOnly
-        >>> "seed" in check_method(SourceOnly)
-        True
-    """
-    unknown = set(method.exempt) - set(CHECKS)
-    assert not unknown, f"{method.__name__}.exempt names checks that do not exist: {sorted(unknown)}"
-    passed = []
-    for name, check in CHECKS.items():
-        if name in method.exempt:
-            continue
-        try:
-            check(method)
-        except AssertionError as error:
-            raise AssertionError(f"{method.__name__}, {name}: {error}") from error
-        passed.append(name)
-    return passed
