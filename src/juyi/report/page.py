@@ -14,7 +14,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from juyi.errors import ForeignFileError
-from juyi.report import charts, sections
+from juyi.report import charts, distilled, sections
 from juyi.report.markup import definitions, escape, label, script_json, section
 from juyi.report.numbers import numbers
 from juyi.report.settled import settled
@@ -25,6 +25,7 @@ from juyi.runs.files import read_json, write_text
 from juyi.runs.folder import RunFolder
 
 Variants = dict[str, charts.Figure]
+FIGURES = ("maps", "class_balance", "least_sure", "stream", "numbers", "impressions", "temperature")
 DOMAIN_NOTE = (
     "The losses are means over an epoch. Where there is a loss named <em>domain</em>, it tells how well the critic "
     "parts source from target: at the dotted line, log 2 ≈ 0.693, it does no better than a coin. That is what aligning "
@@ -65,7 +66,7 @@ def write_report(run: RunFolder) -> Path:
         >>> path.name, "Adapting helped." in path.read_text(encoding="utf-8")
         ('report.html', True)
     """
-    figures = {name: read_figure(run, name) for name in ("maps", "class_balance", "least_sure", "stream", "numbers")}
+    figures = {name: read_figure(run, name) for name in FIGURES}
     write_text(run.report, render(run.read(), read_log(run.log), figures))
     return run.report
 
@@ -76,6 +77,9 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
     parts = [
         sections.warnings(record),
         sections.results(record),
+        distilled.sizes(record),
+        distilled.impressions(figures.get("impressions") or {}),
+        distilled.temperatures(figures.get("temperature") or {}, drawn),
         settled(record),
         without_labels(record),
         stream(figures.get("stream") or {}, record, drawn),
@@ -127,7 +131,8 @@ def fingerprint(script: str) -> str:
 def title(record: dict[str, Any]) -> str:
     """Name the run by its method and its data."""
     data = record.get("data") or {}
-    names = [str((data.get(role) or {}).get("name")) for role in ("source", "target") if data.get(role)]
+    roles = ("source", "target", "teacher", "data")
+    names = [str((data.get(role) or {}).get("name")) for role in roles if data.get(role)]
     return f"{record.get('method') or 'a run'}: {' → '.join(names)}" if names else str(record.get("method") or "a run")
 
 
