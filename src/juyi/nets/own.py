@@ -30,7 +30,7 @@ def own_network(net: str | nn.Module, x: Tensor, outputs: int, standardise: str)
     """
     if isinstance(net, str):
         name = net
-        made, told = _make(net, tuple(x.shape[1:]), outputs)
+        made, told = make_module(net, tuple(x.shape[1:]), outputs)
     else:
         name, made, told = type(net).__name__, copy.deepcopy(net), False
     if isinstance(made, Network):
@@ -46,8 +46,18 @@ def own_network(net: str | nn.Module, x: Tensor, outputs: int, standardise: str)
     return _whole(made, name, x, outputs, standardise, told)
 
 
-def _make(path: str, shape: tuple[int, ...], outputs: int) -> tuple[Any, bool]:
-    """Import and call the factory; tell whether it was given shape and outputs, or takes nothing."""
+def make_module(path: str, shape: tuple[int, ...], outputs: int | None, option: str = "--net") -> tuple[Any, bool]:
+    """Import a factory and call it; tell whether it was given shape and outputs, or takes nothing.
+
+    Args:
+        path: `module:factory`.
+        shape: of one row, for a factory that wants it.
+        outputs: the number of classes, likewise; None where it is not known.
+        option: what named it, for errors.
+
+    Raises:
+        SettingError: it cannot be imported or called, or wants to know what is not known.
+    """
     module_name, _, attribute = path.partition(":")
     try:
         factory = importlib.import_module(module_name)
@@ -55,16 +65,18 @@ def _make(path: str, shape: tuple[int, ...], outputs: int) -> tuple[Any, bool]:
             factory = getattr(factory, part)
     except Exception as error:  # a module of one's own may raise anything
         raise SettingError(
-            f"--net {path}: cannot be imported ({_words(error)}); it is read from the Python path"
+            f"{option} {path}: cannot be imported ({_words(error)}); it is read from the Python path"
         ) from error
     if not callable(factory):
-        raise SettingError(f"--net {path}: is a {type(factory).__name__}, and no function that makes a network")
+        raise SettingError(f"{option} {path}: is a {type(factory).__name__}, and no function that makes a network")
     told = _takes_shape(factory)
+    if told and outputs is None:
+        raise SettingError(f"{option} {path}: asks for its number of classes; say how many with --teacher-classes")
     try:
         return (factory(shape, outputs) if told else factory()), told
     except Exception as error:
         call = f"{attribute}({shape}, {outputs})" if told else f"{attribute}()"
-        raise SettingError(f"--net {path}: {call} failed ({_words(error)}); mend it") from error
+        raise SettingError(f"{option} {path}: {call} failed ({_words(error)}); mend it") from error
 
 
 def _takes_shape(factory: Callable[..., Any]) -> bool:
@@ -125,7 +137,13 @@ def own_scale(x: Tensor, channels: int, by_image: bool = False) -> Standardise:
 
 
 def find_head(
-    module: nn.Module, run: Callable[[], object], name: str, *, what: str = "--net", softmax: bool = False
+    module: nn.Module,
+    run: Callable[[], object],
+    name: str,
+    *,
+    what: str = "--net",
+    softmax: bool = False,
+    mend: str = "give it the attributes body, head and width, so that nothing has to be found",
 ) -> str:
     """Find the name of the `nn.Linear` whose output is that of the whole module.
 
@@ -134,7 +152,8 @@ def find_head(
         run: sends one row through it and returns the scores.
         name: for errors.
         what: the option that named the module, for errors.
-        softmax: whether the module's output is the softmax of that layer's.
+        softmax: whether a softmax (or its logarithm) may come after it.
+        mend: what to do where none is found, for errors.
 
     Raises:
         SettingError: there is none, or something comes after it; the error says which.
@@ -156,15 +175,15 @@ def find_head(
     finally:
         for hook in hooks:
             hook.remove()
-    mend = "give it the attributes body, head and width, so that nothing has to be found"
     if not isinstance(scores, Tensor) or scores.dim() != 2:
         found = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
         raise SettingError(f"{what} {name}: gives {found} for one row, and no scores N×classes; {mend}")
     if not calls:
         raise SettingError(f"{what} {name}: has no nn.Linear that could be its head; {mend}")
     layer, output = calls[-1]
-    given = torch.softmax(output, -1) if softmax else output
-    if output.shape != scores.shape or not torch.allclose(given, scores, rtol=0, atol=1e-6 if softmax else 0):
+    ends = [output, output.softmax(-1), output.log_softmax(-1)] if softmax else [output]
+    same = (torch.allclose(end, scores, rtol=0, atol=1e-5 if softmax else 0) for end in ends)
+    if output.shape != scores.shape or not any(same):
         raise SettingError(
             f"{what} {name}: its scores are not what its last nn.Linear ({linear[layer]}) gives: something comes after "
             f"it (a softmax?); leave that away, or {mend}"

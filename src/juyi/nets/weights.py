@@ -27,7 +27,7 @@ def fill(network: Network, path: str) -> None:
     Raises:
         SettingError: the file is absent, damaged or a pickle, or does not fit.
     """
-    stored = _read(path)
+    stored = read_weights(path)
     own, aliases = network.state_dict(), _aliases(network)
     found: dict[str, Tensor] = {}
     unexpected: list[str] = []
@@ -52,15 +52,22 @@ def fill(network: Network, path: str) -> None:
     network.notes += (f"weights from {path}: {len(found):,} tensors{said}",)
 
 
-def _read(path: str) -> dict[str, Tensor]:
-    place = Path(path)
+def read_weights(path: str, option: str = "--weights") -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file by name, all of them finite.
+
+    Args:
+        path: of the file.
+        option: what named it, for errors.
+
+    Raises:
+        SettingError: it is absent, damaged or a pickle, or holds no tensor, or numbers that are not finite.
+    """
+    place, where = Path(path), f"{option} {path}"
     if place.is_dir():
-        raise SettingError(
-            f"--weights {path}: is a folder; name a file, such as {place / 'models' / 'dann.safetensors'}"
-        )
+        raise SettingError(f"{where}: is a folder; name a file, such as {place / 'models' / 'dann.safetensors'}")
     if place.suffix in PICKLES:
         raise SettingError(
-            f"--weights {path}: is a pickle, which may run any code, so it is not read; if you trust it, convert it: "
+            f"{where}: is a pickle, which may run any code, so it is not read; if you trust it, convert it: "
             f"python -c \"import torch, safetensors.torch as s; s.save_file(torch.load('{path}', weights_only=True), "
             f"'{place.with_suffix('.safetensors')}')\""
         )
@@ -68,16 +75,26 @@ def _read(path: str) -> dict[str, Tensor]:
         with safetensors.safe_open(place, framework="pt") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError as error:
-        raise SettingError(f"--weights {path}: there is no such file; restore it, or name another") from error
+        raise SettingError(f"{where}: there is no such file; restore it, or name another") from error
     except (OSError, safetensors.SafetensorError, ValueError) as error:
-        raise SettingError(f"--weights {path}: is damaged or is no safetensors file ({error})") from error
+        raise SettingError(f"{where}: is damaged or is no safetensors file ({error})") from error
+    return checked_weights(stored, where)
+
+
+def checked_weights(stored: dict[str, Tensor], where: str) -> dict[str, Tensor]:
+    """Return the tensors of a file without what torch's wrappers put before all of their names.
+
+    Raises:
+        SettingError: there is none, or one holds numbers that are not finite.
+    """
     if not stored:
-        raise SettingError(f"--weights {path}: holds no tensor")
+        raise SettingError(f"{where}: holds no tensor")
     for name, value in stored.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise SettingError(f"--weights {path}: {name} holds numbers that are not finite, so it is damaged")
-    if all(name.startswith("module.") for name in stored):  # torch's wrappers for many devices add it
-        stored = {name.removeprefix("module."): value for name, value in stored.items()}
+            raise SettingError(f"{where}: {name} holds numbers that are not finite, so it is damaged")
+    for wrapper in ("module.", "_orig_mod."):  # for many devices; of a compiled module
+        if all(name.startswith(wrapper) for name in stored):
+            stored = {name.removeprefix(wrapper): value for name, value in stored.items()}
     return stored
 
 
