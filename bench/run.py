@@ -27,6 +27,18 @@ ADAMATCH = "--method adamatch --epochs"
 TO_MNIST = "juyi adapt usps@train[:1800] mnist@train[:2000] --test mnist@test"
 TO_USPS = "juyi adapt mnist@train[:2000] usps@train[:1800] --test usps@test"
 
+ONE_TEACHER = "--standardise source --batch-norm none"
+TEACHERS: dict[str, str] = {
+    "mnist_mlp": f"juyi train mnist@train --test mnist@test --net mlp-1200-1200 {ONE_TEACHER} --dropout 0.5 "
+    "--max-norm 3 --augment weak --shift 2 --epochs 45 --batch 250 --precision float32",
+    "mnist_lenet5": f"juyi train mnist@train --test mnist@test --net lenet5 {ONE_TEACHER} --epochs 8 --batch 128",
+    "fashion_lenet5": "juyi train fashion_mnist@train --test fashion_mnist@test --net lenet5 "
+    f"{ONE_TEACHER} --epochs 12 --batch 128",
+    "cifar_cnn": "juyi train cifar10@train --test cifar10@test --net cnn_small --batch-norm shared "
+    "--standardise source --augment weak --flip --epochs 12 --batch 128",
+}
+"""Teachers by name: how each is trained; one a seed, in the folder `teachers` of Juyi's cache."""
+
 EXPERIMENTS: dict[str, tuple[str, range]] = {
     "demo": ("juyi demo", range(5)),
     "mnist_m_dann": (MNIST_M, range(3)),
@@ -46,8 +58,14 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
     "labels_1": ("labels 1", range(3)),
     "labels_5": ("labels 5", range(3)),
     "labels_10": ("labels 10", range(3)),
+    "distill_mnist": (
+        "juyi distill TEACHER:mnist_mlp mnist@train --test mnist@test --student mlp-800-800 --temperature 20 "
+        "--soft-weight 1 --hard-weight 0 --epochs 30 --batch 250 --precision float32",
+        range(3),
+    ),
 }
-"""Name: the command (a seed is added), and the seeds.  `labels N` trains on N target labels a class alone."""
+"""Name: the command (a seed is added), and the seeds.  `labels N` trains on N target labels a class alone;
+`TEACHER:NAME` is the teacher of that name and seed."""
 
 
 def main(wanted: list[str]) -> None:
@@ -70,12 +88,39 @@ def run_one(command: str, seed: int, place: Path) -> None:
     else:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "run"
-            words = [*shlex.split(command), "--seed", str(seed), "--out", str(out)]
+            words = [*with_teacher(command, seed), "--seed", str(seed), "--out", str(out)]
             subprocess.run([sys.executable, "-m", *words], check=True, cwd=HERE.parent)
-            text = (out / "run.json").read_text().replace(folder, "FOLDER")
+            text = (out / "run.json").read_text().replace(folder, "FOLDER").replace(str(teachers_folder()), "TEACHERS")
         record = json.loads(text)
         record["command"] = f"{command} --seed {seed}"
     keep(record, place, began)
+
+
+def teachers_folder() -> Path:
+    """Where trained teachers are kept."""
+    from juyi.data.cache import cache_folder
+
+    return cache_folder() / "teachers"
+
+
+def with_teacher(command: str, seed: int) -> list[str]:
+    """The words of a command, `TEACHER:NAME` replaced by the folder of that teacher, which is trained if it is not."""
+    words = shlex.split(command)
+    for place, word in enumerate(words):
+        if not word.startswith("TEACHER:"):
+            continue
+        name = word.removeprefix("TEACHER:")
+        folder = teachers_folder() / f"{name}-{seed}"
+        words[place] = str(folder)
+        result = RESULTS / f"teacher_{name}" / f"seed-{seed}.json"
+        if not (folder / "report.html").exists():
+            training = [*shlex.split(TEACHERS[name]), "--seed", str(seed), "--out", str(folder), "--overwrite"]
+            subprocess.run([sys.executable, "-m", *training], check=True, cwd=HERE.parent)
+        if not result.exists():
+            text = (folder / "run.json").read_text().replace(str(teachers_folder()), "TEACHERS")
+            record = json.loads(text) | {"command": f"{TEACHERS[name]} --seed {seed}"}
+            keep(record, result, time.time() - sum(record["seconds"].values()))
+    return words
 
 
 def keep(record: dict, place: Path, began: float) -> None:

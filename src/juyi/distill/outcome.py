@@ -73,7 +73,10 @@ class Outcome:
     def _verdict(self, correct: dict[str, np.ndarray], rows: str) -> dict[str, Any]:
         served = self.record["serves"]
         if ALONE in correct:
-            return verdict_from_test(correct[served], correct[ALONE], served, ALONE, rows=rows, subject="Distilling")
+            return verdict_from_test(
+                correct[served], correct[ALONE], served, ALONE,
+                rows=rows, subject="Distilling", without="learning from the labels alone",
+            )  # fmt: skip
         kept = correct[served].mean() / max(correct[TEACHER].mean(), 1e-9)
         return {
             "answer": None,

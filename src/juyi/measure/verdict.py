@@ -35,6 +35,7 @@ def verdict_from_test(
     rows: str = "images",
     warnings: Sequence[str] = (),
     subject: str = "Adapting",
+    without: str = "not transferring",
 ) -> dict[str, Any]:
     """Judge a method by labels that nobody has seen before.
 
@@ -50,6 +51,7 @@ def verdict_from_test(
         rows: what a row is, in the plural.
         warnings: sentences to add (see `collapse_warnings`).
         subject: what was done, as a sentence begins with it.
+        without: what the floor does instead.
 
     Returns:
         What run.json holds under "verdict": answer, gain, low, high (all in accuracy, -1 to 1), evidence,
@@ -74,7 +76,7 @@ def verdict_from_test(
     if low > 0:
         answer, opening = "helped", f"{subject} helped"
     elif high < 0:
-        answer, opening = "hurt", f"{subject} hurt ({method} is worse than {floor}, that is, than not transferring)"
+        answer, opening = "hurt", f"{subject} hurt ({method} is worse than {floor}, that is, than {without})"
     elif -margin <= low and high <= margin:
         answer, opening = "no_difference", f"{subject} made no difference that matters"
     else:

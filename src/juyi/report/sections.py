@@ -115,6 +115,7 @@ def role_text(on: dict[str, Any]) -> str:
 def results(record: dict[str, Any]) -> str:
     """Write the table of all results, each with its interval and what it was computed on."""
     rows = []
+    names = {str(r.get("name", "result")) for r in record.get("results") or [] if isinstance(r, dict)}
     for result in record.get("results") or []:
         if not isinstance(result, dict):
             continue
@@ -126,7 +127,8 @@ def results(record: dict[str, Any]) -> str:
             ("on", f"{escape(on.get('data', '–'))} <small>{escape(role_text(on))}</small>"),
             (
                 str(name),
-                f"<b>{escape(quantity(result.get('value'), name, result.get('unit')))}</b> "
+                (f"{escape(label(name))} " if len(names) > 1 else "")
+                + f"<b>{escape(quantity(result.get('value'), name, result.get('unit')))}</b> "
                 f"<small>{escape(interval)}</small>",
             ),
             ("interval", bar(result)),
@@ -138,7 +140,6 @@ def results(record: dict[str, Any]) -> str:
         )
     if not rows:
         return ""
-    names = {str(r.get("name", "result")) for r in record["results"] if isinstance(r, dict)}
     measure = label(names.pop()) if len(names) == 1 else "result"
     heads = (
         "model",
