@@ -1,0 +1,234 @@
+"""DAFL: a generator makes rows on which a teacher is sure, and a student learns its answers on them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from juyi.data.domain import Domain
+from juyi.distill.base import Distiller
+from juyi.distill.generators import GENERATORS, build_generator
+from juyi.distill.memory import Memory
+from juyi.distill.statistics import KeptStatistics
+from juyi.distill.teacher import Teacher
+from juyi.losses.distillation import soft_loss
+from juyi.nets import Network
+from juyi.training import Rows, Stage, StageGenerator, Step, Steps, Turn, hyperparameter, redeclare
+
+SHOWN = 1_000
+"""How many rows are kept to be looked at."""
+
+
+def one_hot_loss(scores: Tensor) -> Tensor:
+    """Return mean CE(z, argmax z): small where the teacher is sure (equation 2).
+
+    Args:
+        scores: z, the teacher's, N×C.
+
+    Example:
+        >>> round(one_hot_loss(torch.zeros(4, 10)).item(), 4)  # ln 10
+        2.3026
+    """
+    loss: Tensor = cross_entropy(scores.float(), scores.argmax(1))
+    return loss
+
+
+def activation_loss(features: Tensor) -> Tensor:
+    """Return −mean |f| over rows and features: rows of the kind that a teacher was trained on excite it (equation 3).
+
+    The paper sums over the features; the mean, which is that of its program, does not hang on their number.
+
+    Args:
+        features: f, what the teacher's last layer is given, N×d.
+
+    Example:
+        >>> activation_loss(torch.tensor([[1.0, -3.0]])).item()
+        -2.0
+    """
+    return -features.float().abs().mean()
+
+
+def entropy_loss(scores: Tensor) -> Tensor:
+    """Return Σ_k p̄_k log p̄_k, p̄ = mean softmax(z) over the batch: −log C where the classes are balanced (equation 4).
+
+    With the natural logarithm.  The paper's program takes that to base 10, so its weight of 5 is 5 / ln 10 = 2.17 here.
+
+    Args:
+        scores: z, the teacher's, N×C.
+
+    Example:
+        >>> round(entropy_loss(torch.eye(10)).item(), 4)
+        -2.3026
+    """
+    mean = scores.float().softmax(1).mean(0)
+    loss: Tensor = torch.special.xlogy(mean, mean).sum()
+    return loss
+
+
+def absolute_gap(student: Tensor, teacher: Tensor) -> Tensor:
+    """Return mean |z − v| of the scores of student and teacher, N×C: Fang et al. 2019, equation 4.
+
+    Example:
+        >>> absolute_gap(torch.zeros(1, 2), torch.tensor([[1.0, -3.0]])).item()
+        2.0
+    """
+    return (student.float() - teacher.float()).abs().mean()
+
+
+class DAFL(Distiller):
+    """Data-free learning: a generator takes the place of the data.
+
+    In a step the generator makes rows x = G(z), z ~ N(0, I).  With the teacher's scores v, its features f and the
+    student's scores s of them, the generator descends
+
+        w_o mean CE(v, argmax v) − w_a mean |f| + w_e Σ p̄ log p̄ − w_d D(s, v) + w_b Σ_layers KL(batch ‖ kept)
+
+    and the student D(s, v), on these rows and on remembered ones; D = T² mean KL(softmax(v / T) ‖ softmax(s / T)), or
+    mean |s − v|.  DAFL has the first three, `dfad` the fourth alone, `dfq` all but the second.
+
+    Source: Chen et al., "Data-Free Learning of Student Networks", ICCV 2019, equations 2-6.  The memory of past rows
+    is that of Fang et al., "Contrastive Model Inversion for Data-Free Knowledge Distillation", IJCAI 2021.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:256]")
+        >>> teacher = juyi.adapt.SourceOnly(net="lenet5", epochs=1).fit(digits)
+        >>> method = DAFL(teacher=teacher, student="lenet5_half", epochs=1, epoch_steps=2, batch=16).fit()
+        >>> method.predict(digits).shape, method.impressions_.x.shape
+        ((256,), (32, 1, 28, 28))
+    """
+
+    looks_inside: ClassVar[bool] = True
+    takes_data: ClassVar[bool] = False
+    batch_coupled: ClassVar[str | None] = "the generator's batch norm and the balance of classes see one process's rows"
+
+    batch: int = redeclare(Distiller, "batch", default=256)
+    average: float = redeclare(Distiller, "average", default=0.99)
+    one_hot: float = hyperparameter(
+        default=1.0, help="weight of the teacher being sure", low=0.0, high=1e4, source="the program's, for MNIST"
+    )
+    activation: float = hyperparameter(
+        default=0.1, help="weight of the teacher's features being large", low=0.0, high=1e4,
+        source="the program's, for MNIST",
+    )  # fmt: skip
+    entropy: float = hyperparameter(
+        default=2.17, help="weight of balanced classes; the program's 5, with its logarithm to base 10",
+        low=0.0, high=1e4, source="the program's, for MNIST",
+    )  # fmt: skip
+    adversarial: float = hyperparameter(
+        default=0.0, help="weight of rows on which student and teacher disagree", low=0.0, high=1e4
+    )
+    statistics: float = hyperparameter(
+        default=0.0, help="weight of the statistics that the teacher's batch norm keeps", low=0.0, high=1e4
+    )
+    gap: str = hyperparameter(
+        default="kl", help="D, the disagreement: kl (of probabilities) or absolute (of scores)",
+        choices=("kl", "absolute"),
+    )  # fmt: skip
+    temperature: float = hyperparameter(default=1.0, help="T of the kl gap", low=1e-6, high=1_000.0)
+    generator: str = hyperparameter(
+        default="small", help="small (at the data's own size, 75 times cheaper) or paper", choices=GENERATORS
+    )
+    latent: int = hyperparameter(default=100, help="noise values a row", low=1, high=65_536, source="section 4.1")
+    generator_rate: float = hyperparameter(
+        default=1e-3, help="learning rate of the generator; the program's is .2", low=0.0, high=10.0
+    )
+    student_turns: int = hyperparameter(default=1, help="updates of the student in a step", low=1, high=1_000)
+    memory: int = hyperparameter(
+        default=20_000, help="how many past rows are remembered; 0 for none, as in the paper", low=0, high=10_000_000
+    )
+    remembered: float = hyperparameter(
+        default=0.5, help="share of remembered rows in a student's batch", low=0.0, high=1.0
+    )
+    epoch_steps: int = hyperparameter(
+        default=120, help="steps that count as an epoch", low=1, high=1_000_000, source="the program's"
+    )
+
+    def check_data(self, data: Domain | None, teacher: Teacher) -> None:
+        """Raise an error also if statistics are to be matched, and the teacher keeps none."""
+        super().check_data(data, teacher)
+        if self.statistics:
+            KeptStatistics(teacher)
+
+    def stages(self, teacher: Teacher, student: Network, data: Rows | None) -> StageGenerator:
+        """One stage: the generator's turn, and the student's on what it made and what is remembered."""
+        device = teacher.device
+        generator = build_generator(self.generator, teacher, self.latent)
+        memory = Memory(self.memory or 1, teacher.shape, device)
+        shown = Memory(SHOWN, teacher.shape, device)
+        kept = KeptStatistics(teacher) if self.statistics else None
+        made: list[Tensor] = []  # the rows of this step: they are made once for both turns
+
+        def make(batch: None, progress: float) -> dict[str, Tensor]:
+            x = generator.make(self.batch)
+            made[:] = [as_served(x.detach(), teacher)]
+            if self.memory:
+                memory.add(made[0])
+            return self.generator_losses(x, teacher, student, kept)
+
+        def imitate(batch: None, progress: float) -> dict[str, Tensor]:
+            x = self.mix(made[0], memory)
+            with torch.no_grad():
+                said = teacher.scores(x)
+            return {"imitation": self.disagreement(student(x), said)}
+
+        def show() -> None:
+            with torch.no_grad():
+                rows = memory.rows() if self.memory else as_served(generator.eval().make(SHOWN), teacher)
+            shown.add(rows[torch.randperm(len(rows), device=device)[:SHOWN]])
+
+        faster = self.recipe(kind="adam", learning_rate=self.generator_rate, momentum=0.5, weight_decay=0.0)
+        turns = [Turn(make, trains=[generator], optimiser=faster)]
+        turns += [Turn(imitate, trains=[student], optimiser=self.recipe())] * self.student_turns
+        batches = Steps(self.epoch_steps)
+        epochs = self.passes(batches, self.epochs)
+        yield Stage("make and imitate", over=batches, turns=turns, epochs=epochs, keeps=[memory])
+        yield Step("show", show, keeps=[shown])
+        with torch.no_grad():
+            scores = teacher.scores(shown.rows()).float()
+        self.impressions_ = shown.as_domain(teacher, scores, "generated")
+        self.impression_scores_ = scores.cpu().numpy()
+        return student
+
+    def generator_losses(
+        self, x: Tensor, teacher: Teacher, student: Network, kept: KeptStatistics | None = None
+    ) -> dict[str, Tensor]:
+        """Return what the generator descends, for raw rows x that it made: the parts whose weights are not 0."""
+        gaps: list[Tensor] = []
+        with kept.watched(gaps) if kept else contextlib.nullcontext():
+            scores, features = teacher.look(x)
+        found = {"none": 0.0 * x.mean()}  # without any loss it stays as it began
+        if self.one_hot:
+            found["one_hot"] = self.one_hot * one_hot_loss(scores)
+        if self.activation:
+            found["activation"] = self.activation * activation_loss(features)
+        if self.entropy:
+            found["entropy"] = self.entropy * entropy_loss(scores)
+        if self.adversarial:
+            found["adversarial"] = -self.adversarial * self.disagreement(student(x), scores)
+        if self.statistics:
+            found["statistics"] = self.statistics * torch.stack(gaps).sum()
+        return found if len(found) == 1 else {name: loss for name, loss in found.items() if name != "none"}
+
+    def disagreement(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Return D of the scores of student and teacher, N×C: what the student makes small, and the generator large."""
+        return (
+            absolute_gap(student, teacher) if self.gap == "absolute" else soft_loss(student, teacher, self.temperature)
+        )
+
+    def mix(self, made: Tensor, memory: Memory) -> Tensor:
+        """Return a student's batch: rows that were just made, and the share of remembered ones."""
+        old = round(self.remembered * len(made)) if memory.added > len(made) and self.memory else 0
+        if not old:
+            return made
+        new = made[torch.randperm(len(made), device=made.device)[: len(made) - old]]
+        return torch.cat([new, memory.draw(old)])
+
+
+def as_served(x: Tensor, teacher: Teacher) -> Tensor:
+    """Return rows as a teacher's own may be: values of images from 0 to 255."""
+    return x.clamp(0, 255) if teacher.is_image_model else x
