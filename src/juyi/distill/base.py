@@ -81,9 +81,9 @@ class Distiller(Learner):
             TrainingDivergedError: a loss became NaN or infinite.
         """
         self.check_hyperparameters()
-        teacher = as_teacher(self.teacher)
-        data = None if X is None else self.bring(as_domain(X, y, name="data"), teacher)
-        return self.learn(teacher, data)
+        given = None if X is None else as_domain(X, y, name="data")
+        teacher = as_teacher(self.teacher, data=given)
+        return self.learn(teacher, None if given is None else self.bring(given, teacher))
 
     def bring(self, domain: Domain, teacher: Teacher) -> Domain:
         """Bring data to the shape and the classes of the teacher.

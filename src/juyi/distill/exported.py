@@ -224,13 +224,11 @@ class _Reader:
 
     def _linear(self, x: Any, weight: str, bias: Name | None, results: Any) -> Step | None:
         key = (weight, None if bias is None else bias.name)
-        values = [self.held.get(part) for part in key if part is not None]
-        if any(value is None for value in values) or [value.dim() for value in values if value is not None] not in (
-            [2, 1], [2],
-        ):  # fmt: skip
+        values = [self.held[part] for part in key if part is not None and part in self.held]
+        if [value.dim() for value in values] != ([2] if bias is None else [2, 1]):
             return None
         if key not in self.layers:
-            layer = nn.Linear(*reversed(values[0].shape), bias is not None)
+            layer = nn.Linear(values[0].shape[1], values[0].shape[0], bias is not None)
             layer.load_state_dict(dict(zip(("weight", "bias"), values, strict=False)))
             self.layers[key] = layer
             self.net.add_module(f"linear_{len(self.layers)}", layer)
@@ -238,9 +236,9 @@ class _Reader:
 
     def _batch_norm(self, name: str, named: dict[str, Any], results: Any) -> Step | None:
         parts = [named.get(part) for part in ("weight", "bias", "running_mean", "running_var")]
-        held = [self.held.get(part.name) if isinstance(part, Name) else None for part in parts]
+        held = [self.held[part.name] for part in parts if isinstance(part, Name) and part.name in self.held]
         rank = len(self.graph["tensor_values"][named["input"].name]["sizes"])
-        if any(value is None for value in held) or rank not in (2, 3, 4, 5):
+        if len(held) < 4 or rank not in (2, 3, 4, 5):
             return None
         kind = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}[rank]
         layer = kind(held[0].numel(), eps=float(named["eps"]))

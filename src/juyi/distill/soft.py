@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from juyi.data.domain import Domain
 from juyi.distill.teacher import Teacher
+from juyi.errors import SettingError
 from juyi.losses import label_loss
 from juyi.losses.distillation import DISTILLATION_LOSSES
 from juyi.nets import Network
@@ -31,6 +33,15 @@ class SoftTargets(Method):
         default=None, help="weight of the labels; by default the loss's own: hinton and standardised 0.1, dkd and "
         "dist 1", low=0.0, high=1_000.0,
     )  # fmt: skip
+
+    def check_data(self, data: Domain | None, teacher: Teacher) -> None:
+        """Raise an error if the method cannot work with these data, or its loss with such a teacher."""
+        if self.loss == "dkd" and len(teacher.classes) < 3:
+            raise SettingError(
+                f"--loss dkd: splits the classes besides the right one, and {teacher.name} has {len(teacher.classes)} "
+                "classes; use --loss hinton"
+            )
+        super().check_data(data, teacher)  # type: ignore[misc]
 
     def distil(self, teacher: Teacher, student: Network, data: Rows, name: str = "distil") -> StageGenerator:
         """One stage: the student learns what the teacher says of these rows, and their labels.

@@ -37,6 +37,14 @@ class Teacher:
         gradients: whether gradients reach its input; not so for a file that gives predictions only.
         probabilities: whether `net` answers with probabilities; their logarithms are then the scores.
 
+    Attributes:
+        notes: what was found out about it, a sentence each.
+        named: whether its classes have names; else they are numbers, and data may name them.
+        examined: whether it was asked random rows (`juyi.distill.foreign.examine`).
+        exact: whether its scores are what its last linear layer gives, though a softmax comes after that.
+        log_probabilities: whether it ends in log_softmax.
+        count: the number of its parameters, where `net` does not show them.
+
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
         >>> teacher = Teacher(net, (4,), ("a", "b", "c"))
@@ -63,6 +71,8 @@ class Teacher:
         channels = self.shape[0]
         self.scale = scale or Standardise(torch.zeros(channels), torch.ones(channels))
         self.notes: tuple[str, ...] = ()
+        self.named, self.examined, self.exact, self.log_probabilities = True, False, False, False
+        self.count: int | None = None
         self._last: nn.Linear | None = None
         self._seen: Look | None = None
 
@@ -74,7 +84,7 @@ class Teacher:
     @property
     def parameters(self) -> int:
         """The number of its parameters."""
-        return sum(p.numel() for p in self.net.parameters())
+        return sum(p.numel() for p in self.net.parameters()) if self.count is None else self.count
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with any weight, and with the names of the classes."""
@@ -83,10 +93,13 @@ class Teacher:
     def to(self, device: torch.device) -> Teacher:
         """Move it to a device, and return it."""
         self.net.to(device)
+        self.scale.to(device)
         return self
 
     def scores(self, x: Tensor) -> Tensor:
         """Return the scores, N×C, of raw rows; gradients reach `x` if it asks for them."""
+        if self.exact:
+            return self.look(x).scores.float()
         found: Tensor = self.net(x)
         return found.float().clamp(min=1e-12).log() if self.probabilities else found
 
@@ -116,7 +129,11 @@ class Teacher:
                     "(hinton needs no more than predictions), or the model itself: a run, weights, or a .pt2 file"
                 )
             row = torch.zeros(1, *self.shape, device=self.device)
-            found = find_head(self.net, lambda: self.net(row), self.name, what="TEACHER", softmax=self.probabilities)
+            found = find_head(
+                self.net, lambda: self.net(row), self.name, what="TEACHER",
+                softmax=self.probabilities or self.log_probabilities,
+                mend="use hinton with DATA, which needs no more than predictions, or a model that ends in an nn.Linear",
+            )  # fmt: skip
             layer = self.net.get_submodule(found)
             assert isinstance(layer, nn.Linear)
             layer.register_forward_hook(self._remember)

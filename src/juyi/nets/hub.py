@@ -62,7 +62,7 @@ class HubBody(nn.Module):
         return last.flatten(2).mean(2) if last.dim() == 4 else last.mean(1)
 
 
-def hub_network(place: str, x: Tensor, outputs: int) -> Network:
+def hub_network(place: str, x: Tensor, outputs: int | None) -> Network:
     """Return a network whose body is that of a classifier of the hub, with its weights, and whose head is new.
 
     Channels, size and scale are brought to what the body was trained on, as far as `preprocessor_config.json` and
@@ -71,7 +71,7 @@ def hub_network(place: str, x: Tensor, outputs: int) -> Network:
     Args:
         place: `hub/NAME`, or the path of a folder with `config.json` and safetensors.
         x: rows of the source, N×C×H×W uint8.
-        outputs: the number of classes.
+        outputs: the number of classes; None keeps the head that it was trained with.
 
     Raises:
         SettingError: `transformers` is missing, nothing is found, or it is no network for images.
@@ -98,17 +98,22 @@ def hub_network(place: str, x: Tensor, outputs: int) -> Network:
         model.pooler = None  # it has no say
     body = HubBody(model, features)
     head = find_head(body, lambda: body(inputs(x[:1].cpu())), place) if features == "classifier" else None
-    left = [key for key in missing if head is None or not key.startswith(head.removeprefix("model.") + ".")]
+    new = None if head is None or outputs is None else head.removeprefix("model.") + "."
+    left = [key for key in missing if new is None or not key.startswith(new)]
     if left:
         raise SettingError(f"--net {place}: its files lack {_listed(left)}; give a folder with all its weights")
-    width = take_off(body, head)[1].in_features if head else _width(body, inputs(x[:1].cpu()))
-    network = Network(inputs, body.train(), nn.Linear(width, outputs), width, outputs, place)
+    old = take_off(body, head)[1] if head else None
+    width = old.in_features if old else _width(body, inputs(x[:1].cpu()))
+    if outputs is None and old is None:
+        raise SettingError(f"--net {place}: is no classifier: it has no trained head; name one that has")
+    layer = old if outputs is None and old else nn.Linear(width, outputs or 0)
+    network = Network(inputs, body.train(), layer, width, layer.out_features, place)
     network.head_name = head.removeprefix("model.") if head else None
     network.hub = {
         "model_type": model_type, "config": kept_fields(config), "features": features, "head": network.head_name,
         "width": width, "channels": channels, "size": None if size is None else list(size), "reverse": said.reverse,
     }  # fmt: skip
-    network.notes = (_told(model_type, x, channels, size, said, width, outputs),)
+    network.notes = (_told(model_type, x, channels, size, said, layer, outputs is None),)
     return network
 
 
@@ -225,11 +230,12 @@ def _width(body: nn.Module, x: Tensor) -> int:
 
 
 def _told(
-    model_type: str, x: Tensor, channels: int, size: Size | None, said: Preprocessing, width: int, outputs: int
+    model_type: str, x: Tensor, channels: int, size: Size | None, said: Preprocessing, head: nn.Linear, kept: bool
 ) -> str:
     parts = channels_said(x.shape[1], channels) + size_said((int(x.shape[2]), int(x.shape[3])), size)
     parts.append("scaled as it was trained" if said.tells_scale else "scaled by the source's mean and spread")
-    return f"hub network {model_type}: {', '.join(parts)}, head new, {width}→{outputs}"
+    parts.append(f"head {'kept' if kept else 'new'}, {head.in_features}→{head.out_features}")
+    return f"hub network {model_type}: {', '.join(parts)}"
 
 
 @contextlib.contextmanager

@@ -70,6 +70,22 @@ def config_fields(folder: Path, place: str) -> tuple[str, dict[str, Any]]:
     return model_type, harmless
 
 
+def hub_classes(folder: Path, place: str) -> tuple[str, ...] | None:
+    """Return the names that `id2label` of `config.json` gives the classes, in order; None where it names none.
+
+    The library's own `LABEL_0` is no name.  A name that stands twice gets its number besides.
+    """
+    named = _read(folder / "config.json", place).get("id2label")
+    if not isinstance(named, Mapping):
+        return None
+    found = [named.get(str(code)) for code in range(len(named))]
+    if not found or not all(isinstance(name, str) for name in found):
+        raise SettingError(f"--net {place}: its config.json names its classes (id2label) in no order")
+    if found == [f"LABEL_{code}" for code in range(len(found))]:
+        return None
+    return tuple(f"{name} ({code})" if found.count(name) > 1 else str(name) for code, name in enumerate(found))
+
+
 def _harmless(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
