@@ -34,7 +34,7 @@ TEACHERS: dict[str, str] = {
     "mnist_lenet5": f"juyi train mnist@train --test mnist@test --net lenet5 {ONE_TEACHER} --epochs 8 --batch 128",
     "fashion_lenet5": "juyi train fashion_mnist@train --test fashion_mnist@test --net lenet5 "
     f"{ONE_TEACHER} --epochs 12 --batch 128",
-    "cifar_cnn": "juyi train cifar10@train --test cifar10@test --net cnn_small --batch-norm shared "
+    "cifar_cnn": "juyi train cifar10@train[:20000] --test cifar10@test --net cnn_small --batch-norm shared "
     "--standardise source --augment weak --flip --epochs 12 --batch 128",
 }
 """Teachers by name: how each is trained; one a seed, in the folder `teachers` of Juyi's cache."""
