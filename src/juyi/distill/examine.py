@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from juyi.distill.teacher import Teacher
 from juyi.errors import ClassesDifferError, SettingError
-from juyi.nets import Standardise
+from juyi.nets import Inputs, Network, Standardise
 
 ROWS = 16
 """So many random rows are asked."""
@@ -34,6 +34,13 @@ def examine(teacher: Teacher) -> Teacher:
         )
     find_ending(teacher, said)
     return teacher
+
+
+def scale_of(net: nn.Module) -> Standardise | None:
+    """How a network standardises its rows; None where it does not say."""
+    layer = net.standardise if isinstance(net, Network) else None
+    layer = layer.scale if isinstance(layer, Inputs) else layer
+    return layer if isinstance(layer, Standardise) else None
 
 
 def check_weights(net: nn.Module, where: str) -> None:

@@ -108,8 +108,9 @@ class _Reader:
         self.net, self.archive, self.where = net, archive, where
         self.graph, self.signature = module["graph"], module["signature"]
         self.held: dict[str, Tensor] = {}
+        self.learnt = set[str]()  # those of them that are parameters
         self.fixed = set[str]()  # values in the memory of weights, or of the rows
-        self.turned: dict[str, str] = {}  # transposed weights, by what they are called
+        self.turned: dict[str, str] = {}  # weights by what they are called when they are transposed
         self.layers: dict[tuple[str, str | None], nn.Linear] = {}
 
     def read(self) -> None:
@@ -119,8 +120,10 @@ class _Reader:
         self.fixed |= {net._input, *names}
         meta = self.graph["tensor_values"][net._input]
         net._input_type = NUMBER_TYPES[meta["dtype"]]
-        lengths = [size.get("as_int") for size in meta["sizes"]]
-        net.batch, net.shape = lengths[0], tuple(lengths[1:])
+        if not net._input_type.is_floating_point:
+            raise SettingError(f"{self.where}: takes {net._input_type}, and no floating-point numbers; {AGAIN}")
+        net.batch, *lengths = [_length(size) for size in meta["sizes"]]
+        net.shape = tuple(lengths)
         net._output = self._output()
         steps = [step for node in self.graph["nodes"] if (step := self._step(node)) is not None]
         net._steps = _with_ends(steps, net._output)
@@ -128,7 +131,7 @@ class _Reader:
         net._held = {}
         for i, name in enumerate(name for name in names if name in needed):
             value, place = self.held[name], f"value_{i}"
-            if value.is_floating_point():
+            if name in self.learnt and value.is_floating_point():
                 net.register_parameter(place, nn.Parameter(value, requires_grad=False))
             else:
                 net.register_buffer(place, value)
@@ -145,7 +148,9 @@ class _Reader:
                 rows.append(str(content["arg"]["as_tensor"]["name"]))
             elif kind in ("parameter", "buffer", "tensor_constant"):
                 name = content[f"{kind}_name"]
-                self.held[str(content["arg"]["name"])] = weights[name] if name in weights else constants[name]
+                value = str(content["arg"]["name"])
+                self.held[value] = weights[name] if name in weights else constants[name]
+                self.learnt |= {value} if kind == "parameter" else set()
             else:
                 raise SettingError(f"{self.where}: asks for an input of another kind ({kind}); {AGAIN}")
         if len(rows) != 1:
@@ -198,13 +203,15 @@ class _Reader:
         if name.startswith(("_operator", "torch.sym", "math")):
             return Step(call, tuple(value for _, value in inputs), {}, results)
         named = dict(inputs)
+        if named.get("training") is True or named.get("train") is True:
+            raise SettingError(f"{self.where}: was exported in training mode; call eval() first, and export it again")
         given = set(names_of(list(named.values())))
         if name in VIEWS and given & self.fixed:
             self.fixed |= set(_flat(results))
         if name in IN_PLACE and given & self.fixed and named["self"].name in self.fixed:
-            raise SettingError(f"{self.where}: changes its own weights or its input, which no teacher may")
-        if named.get("training") is True or named.get("train") is True:
-            raise SettingError(f"{self.where}: was exported in training mode; call eval() first, and export it again")
+            raise SettingError(
+                f"{self.where}: changes its own weights or input; call eval() first, and export it again"
+            )
         return self._layer(name, named, results) or Step(call, (), named, results, writes=name in IN_PLACE)
 
     def _layer(self, name: str, named: dict[str, Any], results: Any) -> Step | None:
@@ -248,6 +255,14 @@ class _Reader:
         if isinstance(results, list):  # mean and spread besides, which serve learning alone
             results = results[0]
         return Step(layer, (named["input"],), {}, results)
+
+
+def _length(size: Any) -> int | None:
+    """Read a length of the rows; None for one that may vary."""
+    ((kind, value),) = size.items()
+    if kind == "as_int" and (not isinstance(value, int) or not 0 < value <= 10**6):
+        raise ValueError(f"a length of {value!r}")
+    return value if kind == "as_int" else None
 
 
 def _is_turn(name: str, named: dict[str, Any]) -> bool:

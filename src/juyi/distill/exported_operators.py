@@ -38,6 +38,8 @@ scaled_dot_product_attention dropout feature_dropout alpha_dropout sym_size sym_
 """
 ATEN = frozenset(_ATEN.split())
 """Operators of `torch.ops.aten` by name."""
+MAKERS = frozenset({"zeros", "ones", "full", "arange", "scalar_tensor", "linspace"})
+"""Those that make a tensor of numbers; all others are given one."""
 _IN_PLACE = """
 relu_ relu6_ hardtanh_ hardswish_ hardsigmoid_ silu_ mish_ elu_ selu_ celu_ leaky_relu_ tanh_ sigmoid_ add_ sub_ mul_
 div_ clamp_ clamp_min_ clamp_max_ dropout_ detach_
@@ -87,7 +89,9 @@ def operator_of(target: Any, where: str) -> tuple[str, Callable[..., Any]] | Non
         function = getattr(getattr(torch.ops.aten, name, None), overload, None)
         if isinstance(function, torch._ops.OpOverload):
             schema = function._schema
-            if (name in ATEN and not schema.is_mutable) or (name in IN_PLACE and not _writes_elsewhere(schema)):
+            of_tensors = name in MAKERS or any("Tensor" in str(argument.type) for argument in schema.arguments)
+            plain = name in ATEN and not schema.is_mutable
+            if of_tensors and (plain or (name in IN_PLACE and not _writes_elsewhere(schema))):
                 return name, function
     raise SettingError(
         f"{where}: calls {str(target)[:80]}, which is not allowed in a teacher; export the model in eval mode, made of "

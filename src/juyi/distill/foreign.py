@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.data.domain import Domain
-from juyi.distill.examine import answers, check_weights, find_ending, shape_said
+from juyi.distill.examine import answers, check_weights, find_ending, scale_of, shape_said
 from juyi.distill.exported import ExportedNet
 from juyi.distill.onnx_file import OnnxNet
 from juyi.distill.state_dicts import fill_state, read_state
@@ -32,7 +32,7 @@ class Scaled(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         """Return what the network gives of raw rows."""
-        return self.net(self.scale(x).contiguous())  # views of its own may want rows one after another in memory
+        return self.net(self.scale(x))
 
 
 def of_factory(path: str, options: TeacherOptions, data: Domain | None) -> Teacher:
@@ -51,6 +51,8 @@ def of_factory(path: str, options: TeacherOptions, data: Domain | None) -> Teach
     if not isinstance(net, nn.Module):
         raise SettingError(f"{where}: gives a {type(net).__name__}, but a torch.nn.Module is needed")
     with torch.no_grad():
+        if isinstance(net, Network):
+            options.refuse("mean", "spread", where=path, why="is a network of Juyi, which standardises rows itself")
         whole = net.eval() if isinstance(net, Network) else Scaled(options.scale(shape), net.eval())
         answers(whole, shape, where)  # gives layers that are lazy their shapes
     fill_state(net, stored, f"--teacher-weights {options.weights}", path)
@@ -192,7 +194,7 @@ def foreign(
         )
     named = isinstance(options.classes, tuple)
     classes = options.classes if isinstance(options.classes, tuple) else tuple(map(str, range(count)))
-    scale = scale or (net.scale if isinstance(net, Scaled) else None)
+    scale = scale or (net.scale if isinstance(net, Scaled) else scale_of(net))
     teacher = Teacher(net, shape, classes, name=name, scale=scale, gradients=gradients)
     teacher.named = named
     find_ending(teacher, said)

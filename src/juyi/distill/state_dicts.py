@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,15 @@ def read_state(path: str, option: str = "--teacher-weights") -> dict[str, Tensor
         f"save its weights where you trust it, torch.save(model.state_dict(), {Path(path).name!r}) or safetensors, "
         "and name its factory"
     )
-    archive = PlainArchive(path, where)
-    if any(name.startswith("code/") for name in archive.names):
+    if not Path(path).is_file():
+        raise SettingError(f"{where}: there is no such file; restore it, or name another")
+    if zipfile.is_zipfile(path) and any(name.startswith("code/") for name in PlainArchive(path, where).names):
         raise SettingError(f"{where}: is a TorchScript program, which is not read; {safe}, or use torch.export")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"a pickle of {named[1]}" if named else "a pickle of more than tensors"
+        what = f"a pickle of {named[1]}" if named else "damaged, or a pickle of more than tensors"
         raise SettingError(f"{where}: is {what}, which may run any code, so it is not read; {safe}") from error
     except Exception as error:  # whatever a damaged file makes torch raise
         raise SettingError(f"{where}: is damaged, or holds no weights ({_first(error)}); restore it") from error
@@ -55,10 +57,16 @@ def _tensors(found: Any, where: str, safe: str) -> dict[str, Tensor]:
             break
     if not isinstance(found, Mapping):
         raise SettingError(f"{where}: holds a {type(found).__name__}, and no weights by name; {safe}")
-    other = [str(name) for name, value in found.items() if not isinstance(value, Tensor) or not isinstance(name, str)]
+    other = [str(name) for name, value in found.items() if not isinstance(name, str) or not _is_plain(value)]
     if other:
-        raise SettingError(f"{where}: holds {other[0][:60]}, which is no tensor, beside its weights; {safe}")
+        raise SettingError(f"{where}: holds {other[0][:60]}, which is no plain tensor, beside its weights; {safe}")
     return dict(found)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a tensor whose numbers all lie in memory."""
+    plain = isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu"
+    return plain and not value.is_quantized
 
 
 def fill_state(net: nn.Module, stored: dict[str, Tensor], where: str, factory: str) -> None:

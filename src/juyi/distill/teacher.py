@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.errors import SettingError
-from juyi.nets import Standardise
+from juyi.nets import Network, Standardise
 from juyi.nets.own import find_head
 from juyi.training.serving import fingerprint_of
 
@@ -70,6 +70,9 @@ class Teacher:
         self.name, self.gradients, self.probabilities = name, gradients, probabilities
         channels = self.shape[0]
         self.scale = scale or Standardise(torch.zeros(channels), torch.ones(channels))
+        if len(self.scale.mean) != channels:  # the network makes other channels of them
+            mean, spread = self.scale.mean.mean(), self.scale.spread.mean()
+            self.scale = Standardise(mean.repeat(channels), spread.repeat(channels))
         self.notes: tuple[str, ...] = ()
         self.named, self.examined, self.exact, self.log_probabilities = True, False, False, False
         self.count: int | None = None
@@ -100,8 +103,9 @@ class Teacher:
         """Return the scores, N×C, of raw rows; gradients reach `x` if it asks for them."""
         if self.exact:
             return self.look(x).scores.float()
-        found: Tensor = self.net(x)
-        return found.float().clamp(min=1e-12).log() if self.probabilities else found
+        found: Tensor = self.net(self._fit(x)).float()
+        self._seen = None
+        return found.clamp(min=1e-12).log() if self.probabilities else found
 
     def look(self, x: Tensor) -> Look:
         """Return scores and features of raw rows.
@@ -110,7 +114,7 @@ class Teacher:
             SettingError: it has no last linear layer.
         """
         _ = self.last
-        self.net(x)
+        self.net(self._fit(x))
         seen, self._seen = self._seen, None
         assert seen
         return seen
@@ -144,6 +148,10 @@ class Teacher:
     def device(self) -> torch.device:
         """Where it is."""
         return next((p.device for p in self.net.parameters()), torch.device("cpu"))
+
+    def _fit(self, x: Tensor) -> Tensor:
+        """Rows as any network takes them: floats, one after another in memory."""
+        return x if isinstance(self.net, Network) else x.float().contiguous()
 
     def _remember(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         self._seen = Look(output, inputs[0])

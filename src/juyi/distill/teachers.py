@@ -11,12 +11,11 @@ from torch import nn
 from juyi.data.classes import adopt_classes, class_keys, listed
 from juyi.data.domain import Domain
 from juyi.distill.ensemble import Ensemble
-from juyi.distill.examine import examine
+from juyi.distill.examine import examine, scale_of
 from juyi.distill.foreign import of_exported, of_factory, of_hub, of_onnx
 from juyi.distill.teacher import Teacher
 from juyi.distill.teacher_options import TeacherOptions
 from juyi.errors import ClassesDifferError, DataError, SettingError
-from juyi.nets import Inputs, Network, Standardise
 from juyi.training import Served, read_run
 
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
@@ -34,8 +33,12 @@ def as_teacher(teacher: Any, options: TeacherOptions | None = None, data: Domain
     Raises:
         SettingError: there is none, or it cannot be a teacher.
     """
+    if isinstance(teacher, Ensemble):
+        for member in teacher.members:
+            examine(member)
+        return teacher
     if isinstance(teacher, Teacher):
-        return examine(teacher) if not isinstance(teacher, Ensemble) else teacher
+        return examine(teacher)
     if isinstance(teacher, Served):
         return of_served(teacher, "the teacher")
     if hasattr(teacher, "_served"):  # a fitted method of Juyi
@@ -81,12 +84,17 @@ def read_teacher(name: str, options: TeacherOptions | None = None, data: Domain 
     if name.startswith("hub/") or ((place / "config.json").is_file() and not (place / "run.json").exists()):
         return of_hub(name, options, data)
     run, _, model = name.rpartition(":")
-    if ":" in name and not place.exists() and not Path(run).is_dir():
+    if is_code(name):
         return of_factory(name, options, data)
     options.refuse("weights", "shape", "mean", "spread", "classes", where=name, why="is a run, which says that itself")
     if ":" in name and not place.exists():
         return of_served(read_run(run, model, net=options.net), name)
     return of_served(read_run(name, net=options.net), name)
+
+
+def is_code(name: str) -> bool:
+    """Whether the name of a teacher is `module:factory`: code of one's own."""
+    return ":" in name and not Path(name).exists() and not Path(name.rpartition(":")[0]).is_dir()
 
 
 def of_served(served: Served, name: str) -> Teacher:
@@ -95,13 +103,6 @@ def of_served(served: Served, name: str) -> Teacher:
         raise SettingError(f"{name}: tells numbers, and distillation is for classes; name another run")
     classes, scale = served.classes.tolist(), scale_of(served.net)
     return examine(Teacher(served.net, served.shape, classes, name=name, scale=scale, columns=served.columns))
-
-
-def scale_of(net: nn.Module) -> Standardise | None:
-    """How a network standardises its rows; None where it does not say."""
-    layer = net.standardise if isinstance(net, Network) else None
-    layer = layer.scale if isinstance(layer, Inputs) else layer
-    return layer if isinstance(layer, Standardise) else None
 
 
 def fit_classes(domain: Domain, teacher: Teacher) -> Domain:
