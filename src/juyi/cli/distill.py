@@ -13,7 +13,8 @@ from juyi.cli import options
 from juyi.cli.adapt import finish
 
 DEFAULT = "hinton"
-REQUEST = ("teacher", "data", "test", "alone", "temperatures", "correct_bias", "label", "size", "skip_bad")
+TOLD = ("teacher_weights", "teacher_shape", "teacher_mean", "teacher_spread", "teacher_classes")
+REQUEST = ("teacher", "data", "test", "alone", "temperatures", "correct_bias", "label", "size", "skip_bad", *TOLD)
 
 
 def register(app: App, arguments: Sequence[str]) -> None:
@@ -31,13 +32,18 @@ def register(app: App, arguments: Sequence[str]) -> None:
         whether distilling helped.
         """
         request = distill.Request(**{key: given[key] for key in REQUEST}, command=shlex.join(["juyi", *arguments]))
+        options.look_here(given["teacher"])
         settings = options.method_from(method, {**given, "teacher": None})
         console = options.progress_console()
         folder = distill.run(request, settings, out=given["out"], overwrite=given["overwrite"], console=console)
         finish(folder, as_json=given["json"])
 
     parameters = [
-        options.argument("teacher", "the model that is distilled: the folder of a run"),
+        options.argument(
+            "teacher",
+            "the model that is distilled: a run, module:factory with --teacher-weights, a .pt2 or .onnx file, "
+            "hub/NAME; several with commas between are an ensemble",
+        ),
         options.argument("data", "what to learn on: a folder, a file, or NAME@SPLIT; or nothing", default=None),
         options.option("method", str, DEFAULT, f"how to distil: {', '.join(distill.METHODS)}"),
         options.option("test", str | None, None, "labelled data, scored once, at the end"),
@@ -48,6 +54,11 @@ def register(app: App, arguments: Sequence[str]) -> None:
         options.option(
             "correct_bias", str | None, None, "data, labelled or not, by which the student's class biases are corrected"
         ),
+        options.option("teacher_weights", str | None, None, "weights of module:factory: .safetensors, or .pt"),
+        options.option("teacher_shape", str, "", "shape of the teacher's rows, such as 1x28x28"),
+        options.option("teacher_mean", str, "", "what the teacher's pixels, 0 to 1, are less, such as 0.1307"),
+        options.option("teacher_spread", str, "", "what they are then divided by, such as 0.3081"),
+        options.option("teacher_classes", str, "", "the teacher's classes in their order, such as cat,dog"),
         *options.data_options(),
         *options.run_options(),
         options.config_option(),

@@ -23,7 +23,8 @@ def register(app: App, arguments: Sequence[str]) -> None:
         console = options.progress_console()
         record = folder.read()
         if record.get("room") == "distill":
-            distill.resume(folder, console=console, methods=distill.METHODS, net=given["net"])
+            options.look_here(given["teacher"])
+            distill.resume(folder, console=console, methods=distill.METHODS, net=given["net"], teacher=given["teacher"])
         elif "online" in record:
             online.resume(folder, console=console, methods=online.METHODS, net=given["net"])
         else:
@@ -33,6 +34,7 @@ def register(app: App, arguments: Sequence[str]) -> None:
     parameters = [
         options.argument("run", "the folder of the run"),
         options.option("net", str | None, None, "module:factory again, if the run's network is one of your own"),
+        options.option("teacher", str | None, None, "module:factory again, if a distillation's teacher is your own"),
         *options.show_options(),
     ]
     options.register(app, arguments, "resume", resume, parameters)

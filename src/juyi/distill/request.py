@@ -13,7 +13,8 @@ from juyi.data.doors import check_test
 from juyi.data.splits import subset_rows
 from juyi.distill.base import Distiller
 from juyi.distill.teacher import Teacher
-from juyi.distill.teachers import as_teacher
+from juyi.distill.teacher_options import TeacherOptions
+from juyi.distill.teachers import read_teacher
 from juyi.errors import SettingError
 
 MOST_HELD_OUT = 5_000
@@ -24,12 +25,17 @@ class Request:
     """What a person asks for, in words that fit into run.json, so that the run can be resumed and repeated.
 
     Args:
-        teacher: the model that is distilled: the folder of a run, or a file.
+        teacher: the model that is distilled: see `juyi.distill.teachers.read_teacher`.
         data: the name of the data to learn on, labelled, unlabelled or other people's; None for none.
         test: the name of labelled data, scored once, at the end.
         alone: train the same student on the labels alone as well, where there are labels: what distilling must beat.
         temperatures: numbers, separated by commas: students are trained at these too, for the figure.
         correct_bias: the name of data, labelled or not, by which the student's class biases are corrected at the end.
+        teacher_weights: a file with the weights of a teacher `module:factory`.
+        teacher_shape: of one row of the teacher, such as 1x28x28, where neither it nor the data tell.
+        teacher_mean: what the teacher's rows are less, where pixels go from 0 to 1; commas between channels.
+        teacher_spread: what they are then divided by.
+        teacher_classes: the teacher's classes in the order of its scores, commas between, or their number.
         label: the label's column, in tables.
         size: bring all images to this many pixels square first; None leaves it to the teacher's size.
         skip_bad: leave out images that cannot be read.
@@ -42,6 +48,11 @@ class Request:
     alone: bool = True
     temperatures: str = ""
     correct_bias: str | None = None
+    teacher_weights: str | None = None
+    teacher_shape: str = ""
+    teacher_mean: str = ""
+    teacher_spread: str = ""
+    teacher_classes: str = ""
     label: str | None = None
     size: int | None = None
     skip_bad: bool = False
@@ -75,15 +86,17 @@ def prepare(request: Request, method: Distiller) -> Given:
         RunFolderError, ForeignFileError: the teacher cannot be read.
     """
     temperatures = read_temperatures(request.temperatures, method)
-    teacher = as_teacher(request.teacher)
     options: dict[str, Any] = {
         "label": request.label, "skip_bad": request.skip_bad, "seed": method.random_state, "size": request.size
     }  # fmt: skip
+    loaded = None if request.data is None else load(request.data, **options)
+    teacher = read_teacher(request.teacher, told(request), loaded)
+    data = None if loaded is None else method.bring(loaded, teacher)
 
     def bring(name: str | None) -> Domain | None:
         return None if name is None else method.bring(load(name, **options), teacher)
 
-    data, test, correction = bring(request.data), bring(request.test), bring(request.correct_bias)
+    test, correction = bring(request.test), bring(request.correct_bias)
     if test is not None:
         test = check_test(test, data, None)
     training, validation = (None, None) if data is None else part(data, method.random_state)
@@ -92,6 +105,14 @@ def prepare(request: Request, method: Distiller) -> Given:
     return Given(
         teacher, training, validation, test, correction, temperatures,
         {"teacher": teacher_entry(teacher), **data_entries(named)},
+    )  # fmt: skip
+
+
+def told(request: Request) -> TeacherOptions:
+    """What the request says about its teacher."""
+    return TeacherOptions.read(
+        weights=request.teacher_weights, shape=request.teacher_shape, mean=request.teacher_mean,
+        spread=request.teacher_spread, classes=request.teacher_classes,
     )  # fmt: skip
 
 

@@ -19,8 +19,11 @@ from torch import Tensor, nn
 from juyi.data.domain import notes_of
 from juyi.distill.base import Distiller
 from juyi.distill.bias import correct_bias
+from juyi.distill.doubt import doubt_teacher
 from juyi.distill.outcome import ALONE, TEACHER, Outcome, Scorer, write_temperatures
 from juyi.distill.request import Given, Request, prepare
+from juyi.distill.teachers import is_code
+from juyi.errors import SettingError
 from juyi.measure import wilson_interval
 from juyi.runs import RunFolder, fingerprints_in
 from juyi.training import (
@@ -86,6 +89,7 @@ def resume(
     console: Console | None = None,
     methods: dict[str, type[Distiller]],
     net: nn.Module | str | None = None,
+    teacher: str | None = None,
 ) -> RunFolder:
     """Go on with a run that was killed, to the same bits (same kind of machine, same number of threads).
 
@@ -94,10 +98,11 @@ def resume(
         console: where to show progress; None shows nothing.
         methods: those that there are, by name.
         net: the student's network, if it is one of your own.
+        teacher: the teacher, if it is `module:factory`: a file must not say what code to run.
 
     Raises:
         RunFolderError: the run is finished.
-        SettingError: the network is one of your own, and was not given again.
+        SettingError: the network or the teacher is one of your own, and was not given again.
         DataChangedError: the teacher or the data are no longer those that the run began with.
     """
     record = folder.read_unfinished()
@@ -112,6 +117,11 @@ def resume(
     if precision:
         method.precision = precision
     method.student = given_again(folder, method.student, net)
+    for member in request.teacher.split(","):
+        if is_code(member.strip()) and teacher != request.teacher:
+            raise SettingError(
+                f"{folder.path}: its teacher {request.teacher} is code of your own; give it again with --teacher"
+            )
     given = prepare(request, method)
     folder.check_unchanged(began_with, given.fingerprints)
     record["status"] = "running"
@@ -142,7 +152,20 @@ def first_record(request: Request, method: Distiller, given: Given) -> dict[str,
             "teacher_parameters": given.teacher.parameters,
         },
         "notes": [*notes_of(given.fingerprints), *student.notes],
+        "warnings": doubts(given),
     }
+
+
+def doubts(given: Given) -> list[str]:
+    """What speaks against the teacher, on at most 1,000 labelled rows that are learnt from."""
+    if given.training is None or not given.has_labels:
+        return []
+    known = np.flatnonzero(given.training.labelled)[:: max(1, int(given.training.labelled.sum()) // 1_000)]
+    rows = Rows(given.training.select(known), given.teacher.device)
+    doubt = doubt_teacher(
+        compute_rows(given.teacher.scores, rows).cpu().numpy(), given.training.y[known], given.teacher.classes
+    )
+    return [doubt] if doubt else []
 
 
 @dataclass(frozen=True)
