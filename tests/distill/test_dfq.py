@@ -89,7 +89,7 @@ def test_every_layer_counts_once_and_nothing_is_left_behind():
 @pytest.mark.parametrize("layers", [(), (nn.LayerNorm(4),), (nn.BatchNorm1d(4, track_running_stats=False),)])
 @pytest.mark.parametrize("method", [DFQ, lambda **settings: DAFL(statistics=0.1, **settings)])
 def test_a_teacher_that_keeps_no_statistics_is_refused_before_anything_is_learnt(layers, method):
-    with pytest.raises(SettingError, match="^runs/old: has no batch norm") as caught:
+    with pytest.raises(SettingError, match=r"^runs/old: has no batch norm") as caught:
         method(teacher=teacher_with(*layers), **QUICK).fit()
     assert "\n" not in str(caught.value) and "dafl or dfad" in str(caught.value)
 

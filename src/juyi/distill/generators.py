@@ -77,11 +77,9 @@ def build_generator(kind: str, teacher: Teacher, latent: int) -> Generator:
 
 
 def small_body(shape: Sequence[int], latent: int) -> nn.Sequential:
-    """Return a small generator of images: it works at a quarter and a half of their size, and enlarges by sub-pixels.
+    """Return a small generator of images: as the paper's, with one convolution less and 32 and 16 maps.
 
     A row of 28×28 takes 1.2 million multiplications, and one of the paper's generator 88 million.
-
-    Sub-pixels: Shi et al., "Real-Time Single Image and Video Super-Resolution", CVPR 2016.
 
     Example:
         >>> small_body((3, 30, 28), 10)(torch.zeros(2, 10)).shape
@@ -91,8 +89,8 @@ def small_body(shape: Sequence[int], latent: int) -> nn.Sequential:
     low = math.ceil(height / 4), math.ceil(width / 4)
     return nn.Sequential(
         nn.Linear(latent, 32 * low[0] * low[1]), nn.Unflatten(1, (32, *low)), nn.BatchNorm2d(32),
-        nn.Conv2d(32, 64, 3, padding=1), nn.PixelShuffle(2), nn.BatchNorm2d(16), nn.LeakyReLU(0.2),
-        nn.Conv2d(16, 4 * channels, 3, padding=1), nn.PixelShuffle(2), nn.Tanh(),
+        nn.Upsample(scale_factor=2), nn.Conv2d(32, 16, 3, padding=1), nn.BatchNorm2d(16), nn.LeakyReLU(0.2),
+        nn.Upsample(scale_factor=2), nn.Conv2d(16, channels, 3, padding=1), nn.Tanh(),
     )  # fmt: skip
 
 
