@@ -1,24 +1,18 @@
 """The contract, over every method of distillation that discovery finds; and that the contract itself can fail."""
 
-import re
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
 
-import juyi
 from juyi.check import DISTILLER_CHECKS, check_method
 from juyi.distill import METHODS, Hinton
 from juyi.training import Single, Stage, Turn
 
 
 def test_discovery_finds_every_method():
-    folder = Path(juyi.distill.__file__).parent
-    pattern = r"^class \w+\((?:SoftTargets, )?(?:Distiller|DAFL)\):"
-    written = {path.stem for path in folder.glob("*.py") if re.search(pattern, path.read_text(), re.M)}
-    assert set(METHODS) == written
-    assert len({method.__name__ for method in METHODS.values()}) == len(written)
+    assert set(METHODS) == {"aaa", "class_impressions", "dafl", "dfad", "dfq", "hinton", "specialists", "zskd"}
+    assert len({method.__name__ for method in METHODS.values()}) == len(METHODS)
 
 
 @pytest.mark.parametrize("check", DISTILLER_CHECKS)

@@ -193,3 +193,19 @@ def test_trying_a_network_leaves_its_statistics_alone():
     holder.body, holder.head = parts.body, parts.head
     net = build_network(holder, images(1, 28, 28), 2)
     assert net.training and net.body[1].num_batches_tracked == 0
+
+
+def test_widths_in_a_name():
+    net = build_network("mlp-1200-1200", images(1, 28, 28), 10)  # Hinton's teacher: 784-1200-1200-10
+    shapes = [tuple(p.shape) for p in net.parameters() if p.dim() == 2]
+    assert shapes == [(1200, 784), (1200, 1200), (10, 1200)] and net.width == 1200
+    assert "mlp-5" in NETWORKS and "mlp-0" not in NETWORKS and "mlp-" not in NETWORKS and "mlp-a" not in NETWORKS
+    assert "mlp-5-7" not in list(NETWORKS)
+    with pytest.raises(KeyError):
+        NETWORKS["mlp-x"]
+
+
+def test_half_the_width_has_a_quarter_of_the_parameters():
+    whole, half = (build_network(name, images(3, 32, 32), 10) for name in ("cnn_small", "cnn_small_half"))
+    count = [sum(p.numel() for p in net.parameters()) for net in (whole, half)]
+    assert 3.5 < count[0] / count[1] <= 4.1
