@@ -48,7 +48,7 @@ def test_dropout_acts_in_training_alone():
 
 def test_dropout_needs_a_place():
     source, _ = shifted_domains()
-    with pytest.raises(SettingError, match="--dropout 0.5: network mlp has no dropout layer; use mlp-WIDTH-WIDTH"):
+    with pytest.raises(SettingError, match=r"--dropout 0\.5: network mlp has no dropout layer; use mlp-WIDTH-WIDTH"):
         SourceOnly(**{**QUICK, "net": "mlp", "dropout": 0.5}).fit(source)
 
 
