@@ -106,7 +106,12 @@ def _model(folder: RunFolder, asked: str | None) -> str | None:
     """Check that the run has the model that is asked for, or one that serves."""
     there = sorted(path.stem for path in folder.models.glob("*.safetensors"))
     if asked is None:
-        if folder.read().get("serves") is None:
+        record = folder.read()
+        if record.get("status") == "finished" and not there:
+            raise RunFolderError(
+                f"{folder.path}: made perturbations and no model; name its teacher, or a run that has a student"
+            )
+        if record.get("serves") is None:
             raise RunFolderError(f"{folder.path}: is not finished; first: juyi resume {folder.path}")
         return None
     if asked not in there:

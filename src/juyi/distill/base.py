@@ -52,6 +52,9 @@ class Distiller(Learner):
     looks_inside: ClassVar[bool] = False
     """Whether predictions of the teacher are not enough: it follows gradients, or reads the last layer."""
 
+    makes: ClassVar[str] = "student"
+    """What comes out: a `student`, or `perturbations` under which the teacher errs."""
+
     quick: ClassVar[dict[str, Any]] = {}
     """Settings under which the contract can be checked in seconds, on a table of 8 features and 3 classes."""
 

@@ -101,12 +101,17 @@ class Outcome:
         )
 
 
+def write_array(folder: RunFolder, name: str, **arrays: np.ndarray) -> None:
+    """Write arrays beside their place, then put them there."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes(folder.path / name, buffer.getvalue())
+
+
 def write_impressions(folder: RunFolder, made: Domain, scores: np.ndarray) -> None:
     """Write what a method has made: `impressions.npz` (x, y, classes: data like any other), and pictures of it."""
-    buffer = io.BytesIO()
     names = np.asarray(made.classes)
-    np.savez_compressed(buffer, x=made.x, y=names[made.y], classes=names)
-    write_bytes(folder.path / "impressions.npz", buffer.getvalue())
+    write_array(folder, "impressions.npz", x=made.x, y=names[made.y], classes=names)
     if not made.is_images:
         return
     logs = scores - scores.max(1, keepdims=True)

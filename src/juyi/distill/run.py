@@ -21,6 +21,7 @@ from juyi.distill.base import Distiller
 from juyi.distill.bias import correct_bias
 from juyi.distill.doubt import doubt_teacher
 from juyi.distill.outcome import ALONE, TEACHER, Outcome, Scorer, write_temperatures
+from juyi.distill.perturbed_outcome import write_perturbations
 from juyi.distill.request import Given, Request, prepare
 from juyi.distill.teachers import is_code
 from juyi.errors import SettingError
@@ -193,7 +194,7 @@ class _Work:
     def _students(self) -> dict[str, Distiller]:
         """The students that are trained, by name, the method's own last."""
         name, students = self.record["method"], {}
-        if self.record["request"]["alone"] and self.given.has_labels:
+        if self.record["request"]["alone"] and self.given.has_labels and self.method.makes == "student":
             students[ALONE] = self.method.alone()
         for temperature in self.given.temperatures:
             students[_at(temperature)] = clone(self.method).set_params(temperature=temperature)
@@ -210,7 +211,7 @@ class _Work:
         if not self.processes.is_first:
             return learn(None, None)
         learn_recorded(self.folder, self.record, model, learn, self.console)
-        if model in (ALONE, self.record["method"]):
+        if model in (ALONE, self.record["method"]) and method.makes == "student":
             self._write_model(model, method)
         return method
 
@@ -222,6 +223,9 @@ class _Work:
     def _finish(self, models: dict[str, Distiller]) -> None:
         name, device = self.record["method"], choose_device(self.method.device)
         self.record["serves"] = name
+        if self.method.makes == "perturbations":
+            write_perturbations(self.folder, self.record, self.given, self.method)
+            return self._end()
         teacher = self.given.teacher
 
         def scorer(answer: Callable[[Tensor], Tensor]) -> Scorer:
@@ -241,6 +245,9 @@ class _Work:
         if self.given.temperatures:
             write_temperatures(self.folder, self._temperatures(models))
         Outcome(self.folder, self.record, scorers).write(self.given, self.method)
+        self._end()
+
+    def _end(self) -> None:
         self.record.update(status="finished", finished=now(), peak_memory=peak_memory())
         self.folder.write(self.record)
         shutil.rmtree(self.folder.checkpoint, ignore_errors=True)

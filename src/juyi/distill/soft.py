@@ -41,7 +41,7 @@ class SoftTargets(Method):
                 f"--loss dkd: splits the classes besides the right one, and {teacher.name} has {len(teacher.classes)} "
                 "classes; use --loss hinton"
             )
-        super().check_data(data, teacher)  # type: ignore[misc]
+        super().check_data(data, teacher)
 
     def distil(self, teacher: Teacher, student: Network, data: Rows, name: str = "distil") -> StageGenerator:
         """One stage: the student learns what the teacher says of these rows, and their labels.

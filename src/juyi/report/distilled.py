@@ -14,6 +14,10 @@ MADE_NOTE = (
     "class that the teacher answers, with how sure it is. They need not look like anything to a person: what counts is "
     "whether a student that learns from them is right on real rows."
 )
+PERTURBED_NOTE = (
+    "The same small change, added to whatever row. Grey is no change, black and white are the largest. Below, rows as "
+    "they are and with the first perturbation, and what the teacher says of both; framed where that differs."
+)
 TEMPERATURE_NOTE = (
     "The same student, trained at each temperature T, on rows that were held out; the bars are 95 % intervals. High T "
     "shows more of what the teacher thinks of the wrong answers, low T less; small students do better with less."
@@ -69,6 +73,32 @@ def impressions(figure: dict[str, Any]) -> str:
     if rows and missing:
         rows += f'<p class="hint">None that the teacher takes for {escape(", ".join(missing[:10]))}.</p>'
     return section("impressions", "What it learnt from", rows, MADE_NOTE)
+
+
+def perturbations(figure: dict[str, Any]) -> str:
+    """Show the first perturbations, and rows before and after, with what the teacher says of each."""
+    drawn = [image(png, "a perturbation") for png in figure.get("perturbations") or []]
+    rows = []
+    for entry in figure.get("rows") or []:
+        said = [escape(entry.get(f"says_{when}")) for when in ("before", "after")]
+        pair = [image(entry.get(when), f"{when}: {name}") for when, name in zip(("before", "after"), said, strict=True)]
+        changed = " differ" if said[0] != said[1] else ""
+        rows.append(
+            f'<li class="card{changed}">{"".join(pair)}<span class="says before">{said[0]}</span>'
+            f'<span class="says after">{said[1]}</span></li>'
+        )
+    body = f'<div class="made"><b>perturbations</b><ul>{"".join(f"<li>{one}</li>" for one in drawn)}</ul></div>'
+    body += f'<ul class="cards">{"".join(rows)}</ul>'
+    return section("perturbations", "One perturbation for every row", body if any(drawn) else "", PERTURBED_NOTE)
+
+
+def image(png: object, what: str) -> str:
+    """Set a picture, base64; nothing where it is none."""
+    try:
+        plain = base64.b64encode(base64.b64decode(str(png), validate=True)).decode()
+    except binascii.Error:
+        return ""
+    return f'<img src="data:image/png;base64,{plain}" alt="{escape(what)}">'
 
 
 def temperatures(figure: dict[str, Any], drawn: dict[str, dict[str, Figure]]) -> str:

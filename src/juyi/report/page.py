@@ -25,7 +25,7 @@ from juyi.runs.files import read_json, write_text
 from juyi.runs.folder import RunFolder
 
 Variants = dict[str, charts.Figure]
-FIGURES = ("maps", "class_balance", "least_sure", "stream", "numbers", "impressions", "temperature")
+FIGURES = ("maps", "class_balance", "least_sure", "stream", "numbers", "impressions", "temperature", "perturbations")
 DOMAIN_NOTE = (
     "The losses are means over an epoch. Where there is a loss named <em>domain</em>, it tells how well the critic "
     "parts source from target: at the dotted line, log 2 ≈ 0.693, it does no better than a coin. That is what aligning "
@@ -79,6 +79,7 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
         sections.results(record),
         distilled.sizes(record),
         distilled.impressions(figures.get("impressions") or {}),
+        distilled.perturbations(figures.get("perturbations") or {}),
         distilled.temperatures(figures.get("temperature") or {}, drawn),
         settled(record),
         without_labels(record),
