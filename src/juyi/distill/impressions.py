@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -40,7 +40,29 @@ def smoothing(size: int, width: float) -> Tensor:
         return torch.eye(size)
     place = torch.arange(size, dtype=torch.float32)
     rows = torch.exp(-((place[:, None] - place) / width).square() / 2)
-    return rows / rows.norm(dim=1, keepdim=True)
+    smooth: Tensor = rows / rows.norm(dim=1, keepdim=True)
+    return smooth
+
+
+def level_and_size(mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a and b, so that a + b z, cut to 0 … 255, has this mean and spread for z ~ N(0, 1), channel by channel.
+
+    Pixels of drawings are black or white and little else: then a is far below 0, b large, and what is left of smooth
+    noise are patches and strokes.  Where no noise can have such a spread, b stops at 1,000.
+
+    Example:
+        >>> level, size = level_and_size(torch.tensor([127.5, 33.0]), torch.tensor([20.0, 79.0]))
+        >>> level.round().tolist(), size.round().tolist()
+        ([128.0, -475.0], [20.0, 528.0])
+    """
+    z = torch.special.ndtri((torch.arange(1_000, dtype=torch.float64) + 0.5) / 1_000)
+    level, size = mean.double().cpu(), spread.double().cpu()
+    mean, spread = level, size
+    for _ in range(1_000):
+        found = (level + size * z[:, None]).clamp(0.0, 255.0)
+        level = level + mean - found.mean(0)
+        size = (size * spread / found.std(0).clamp(min=1e-6)).clamp(max=1_000.0)
+    return level.float(), size.float()
 
 
 def into_range(x: Tensor, fit: str) -> Tensor:
@@ -64,7 +86,9 @@ def roughness(x: Tensor) -> Tensor:
 class Canvas:
     """Rows that are drawn: a tensor `u`, trained, and what it stands for, on the teacher's scale.
 
-    A table's row is mean + spread u; an image is mean + spread A u Aᵀ in range, A a `smoothing`.
+    A table's row is mean + spread u.  An image is a + b A u Aᵀ, brought into range, with A a `smoothing` and a, b from
+    `level_and_size`: it begins as smooth noise of the data's mean and spread.  Rows that are frozen stay, whatever
+    becomes of `u`.
 
     Args:
         teacher: whose scale it is; where that says nothing of images, that of uniform noise.
@@ -74,30 +98,44 @@ class Canvas:
 
     def __init__(self, teacher: Teacher, count: int, fit: str) -> None:
         self.u = torch.zeros(count, *teacher.shape, device=teacher.device)
-        mean, spread = teacher.scale.mean.to(self.u.device), teacher.scale.spread.to(self.u.device)
-        self.is_image, self.fit = teacher.is_image_model, fit
-        if self.is_image:
-            if bool((mean == 0).all() and (spread == 1).all()):
-                mean, spread = torch.full_like(mean, 127.5), torch.full_like(spread, 255 / math.sqrt(12))
-            mean, spread = mean.view(1, -1, 1, 1), spread.view(1, -1, 1, 1)
-        self.mean, self.spread = mean, spread
+        self.frozen = torch.zeros(count, dtype=torch.bool, device=teacher.device)
+        self.still = torch.zeros_like(self.u)
+        self.is_image, self.fit, self.gain = teacher.is_image_model, fit, 1.0
+        self.scale = (teacher.scale.mean, teacher.scale.spread)
+        if self.is_image and bool((self.scale[0] == 0).all() and (self.scale[1] == 1).all()):
+            self.scale = (torch.full_like(self.scale[0], 127.5), torch.full_like(self.scale[1], 255 / math.sqrt(12)))
+        self.drawn = level_and_size(*self.scale) if self.is_image else self.scale
         self.restart(0.0)
 
     @torch.no_grad()
     def restart(self, width: float) -> None:
         """Begin anew, by torch's generator: normal noise, smoothed; of width 0, images of uniform noise."""
+        self.frozen.fill_(False)
+        shape = (1, -1, 1, 1) if self.is_image else (1, -1)
+        self.level, self.size = (v.to(self.u.device).view(shape) for v in (self.drawn if width else self.scale))
         if self.is_image:
             self.down, self.across = (smoothing(size, width).to(self.u.device) for size in self.u.shape[2:])
+            self.gain = float(self.down.sum(1).max() * self.across.sum(1).max())
         if self.is_image and not width:
-            self.u.uniform_(0.0, 255.0).sub_(self.mean).div_(self.spread)
+            self.u.uniform_(0.0, 255.0).sub_(self.level).div_(self.size)
         else:
             self.u.normal_()
 
-    def rows(self) -> Tensor:
-        """The rows that it shows, raw."""
+    @torch.no_grad()
+    def freeze(self, index: Tensor) -> None:
+        """Let these rows stay as they are."""
+        self.still[index] = self.u[index]
+        self.frozen[index] = True
+
+    def rows(self, index: Tensor | None = None) -> Tensor:
+        """The rows that it shows, raw; or those of `index`, where none is frozen."""
+        if index is None:
+            u = torch.where(self.frozen.view(-1, *[1] * (self.u.dim() - 1)), self.still, self.u)
+        else:
+            u = self.u[index]
         if not self.is_image:
-            return self.mean + self.spread * self.u
-        return into_range(self.mean + self.spread * (self.down @ self.u @ self.across.T), self.fit)
+            return self.level + self.size * u
+        return into_range(self.level + self.size * (self.down @ u @ self.across.T), self.fit)
 
 
 class FromImpressions(SoftTargets):
@@ -107,10 +145,10 @@ class FromImpressions(SoftTargets):
     at_once: int = hyperparameter(default=2_000, help="rows that are made together", low=1, high=1_000_000)
     steps: int = hyperparameter(default=20, help="updates of each row", low=1, high=100_000)
     rate: float = hyperparameter(
-        default=0.1, help="learning rate of the rows, in shares of the data's spread", low=0.0, high=100.0
+        default=0.1, help="how far a step moves a value at most, in shares of the spread", low=0.0, high=100.0
     )
     smooth: str = hyperparameter(
-        default="1,2,3",
+        default="1.5,2,3",
         help="pixels over which images are smooth, one width after the other; 0 for the paper's free pixels",
     )
     fit_range: str = hyperparameter(
@@ -120,9 +158,12 @@ class FromImpressions(SoftTargets):
         default=0.0, help="weight of an image's roughness; 0 for none", low=0.0, high=1e6
     )
 
+    freezes: ClassVar[bool] = False
+    """Whether rows are frozen before the last step."""
+
     @abstractmethod
-    def begin(self, teacher: Teacher, canvas: Canvas) -> tuple[Losses, Callable[[], Tensor]]:
-        """Say what a fresh canvas is trained for, and what gives its rows in the end."""
+    def begin(self, teacher: Teacher, canvas: Canvas) -> Losses:
+        """Say what a fresh canvas is trained for."""
         raise NotImplementedError
 
     @property
@@ -149,15 +190,22 @@ class FromImpressions(SoftTargets):
         widths, kind = self.widths, type(self).__name__
         count = math.ceil(self.impressions / self.at_once)
         canvas = Canvas(teacher, math.ceil(self.impressions / count), self.fit_range)
-        recipe = Optimiser("adam", self.rate)
+        keeps = [memory, canvas.frozen, canvas.still] if self.freezes else [memory]
+        going = 0
         for number in range(count):
             # What is drawn here needs no place in `keeps`: the loop seeds it by the stage, and replays it.
             canvas.restart(widths[number % len(widths)])
-            losses, finish = self.begin(teacher, canvas)
-            turn = Turn(losses, trains=[canvas.u], optimiser=recipe)
-            yield Stage(f"impressions {number + 1} of {count}", Steps(self.steps), [turn], 1, keeps=[memory])
-            with torch.no_grad():
-                memory.add(finish()[: self.impressions - memory.added])
+            recipe = Optimiser("adam", self.rate / canvas.gain)  # where smooth, a pixel goes with its neighbours
+            turn = Turn(self.begin(teacher, canvas), trains=[canvas.u], optimiser=recipe)
+            yield Stage(f"impressions {number + 1} of {count}", Steps(self.steps), [turn], 1, keeps=keeps)
+            made = self.impressions - memory.added
+            going += int((~canvas.frozen[:made]).sum())
+            memory.add(canvas.rows()[:made])
+        if self.freezes and going:
+            self.remarks_ += (
+                f"{going:,} of {self.impressions:,} impressions were not finished in {self.steps} steps, and are kept "
+                "as they were; give more --steps",
+            )
         rows, scores = self.look_back(teacher, memory, kind)
         return (yield from self.distil(teacher, student, rows.with_said(scores)))
 

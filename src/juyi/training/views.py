@@ -30,6 +30,8 @@ class Viewed:
     def batch(self, key: tuple[int, ...], step: int, process: int, processes: int) -> Any:
         """The batch of this step, seen through the view."""
         batch = self.over.batch(key, step, process, processes)
+        if batch is None:  # what is made and not drawn is not seen through anything
+            return None
         if isinstance(batch, Batch):
             return replace(batch, x=self.view(batch.x))
         assert isinstance(batch, PairBatch)
