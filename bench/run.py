@@ -39,6 +39,12 @@ TEACHERS: dict[str, str] = {
 }
 """Teachers by name: how each is trained; one a seed, in the folder `teachers` of Juyi's cache."""
 
+WITHOUT = "juyi distill --student lenet5_half TEACHER:"
+CIFAR = (
+    "juyi distill TEACHER:cifar_cnn cifar10@train[:20000] --test cifar10@test --student cnn_small_half "
+    "--batch-norm shared --augment weak --flip --epochs 12 --batch 128"
+)
+
 EXPERIMENTS: dict[str, tuple[str, range]] = {
     "demo": ("juyi demo", range(5)),
     "mnist_m_dann": (MNIST_M, range(3)),
@@ -63,6 +69,14 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
         "--soft-weight 1 --hard-weight 0 --epochs 30 --batch 128 --learning-rate 0.002 --precision float32",
         range(3),
     ),
+    "zskd_mnist": (f"{WITHOUT}mnist_lenet5 --method zskd --test mnist@test", range(3)),
+    "dafl_mnist": (f"{WITHOUT}mnist_lenet5 --method dafl --test mnist@test", range(3)),
+    "zskd_fashion": (f"{WITHOUT}fashion_lenet5 --method zskd --test fashion_mnist@test", range(3)),
+    "dafl_fashion": (f"{WITHOUT}fashion_lenet5 --method dafl --test fashion_mnist@test", range(3)),
+    "cifar_hinton": (f"{CIFAR} --loss hinton", range(3)),
+    "cifar_dkd": (f"{CIFAR} --loss dkd --no-alone", range(3)),
+    "cifar_dist": (f"{CIFAR} --loss dist --no-alone", range(3)),
+    "cifar_standardised": (f"{CIFAR} --loss standardised --no-alone", range(3)),
 }
 """Name: the command (a seed is added), and the seeds.  `labels N` trains on N target labels a class alone;
 `TEACHER:NAME` is the teacher of that name and seed."""

@@ -51,13 +51,14 @@ def row(language: str, experiment: str, model: str, names: tuple[str, str], pape
     if not len(values):
         return None
     mean, half = mean_and_half(values)
-    interval = f"{mean - half:.3f} to {mean + half:.3f}" if len(values) > 1 else "one seed"
-    interval = interval.replace(" to ", "–").replace("one seed", "单个种子") if language == "zh" else interval
     seconds = [r["seconds"][model] for r in records(experiment) if model in r.get("seconds", {})]
     unit = "min" if language == "en" else "分钟"
     minutes = f"{np.median(seconds) / 60:.1f} {unit}" if seconds else ""
     name = names[0] if language == "en" else names[1]
-    return f"| {name} | {values.mean():.3f} | {interval} | {len(values)} | {paper} | {minutes} |"
+    digits = 4 if mean > 0.98 else 3  # there, a thousandth is ten errors
+    interval = f"{mean - half:.{digits}f} to {mean + half:.{digits}f}" if len(values) > 1 else "one seed"
+    interval = interval.replace(" to ", "–").replace("one seed", "单个种子") if language == "zh" else interval
+    return f"| {name} | {mean:.{digits}f} | {interval} | {len(values)} | {paper} | {minutes} |"
 
 
 def table(language: str, all_rows: bool = False) -> str:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-SHARES = ("accuracy", "agreement", "f1", "area_under_curve", "rejected")
+SHARES = ("accuracy", "agreement", "fooling_rate", "f1", "area_under_curve", "rejected")
 """Results whose name ends like this are shares, 0 to 1, and are shown in percent with a bar."""
 
 
