@@ -39,6 +39,10 @@ TEACHERS: dict[str, str] = {
 }
 """Teachers by name: how each is trained; one a seed, in the folder `teachers` of Juyi's cache."""
 
+TEMPERATURES = (
+    "juyi distill TEACHER:mnist_mlp mnist@train[:10000] --no-alone --temperatures 1,2.5,4,8,20 --soft-weight 1 "
+    "--hard-weight 0 --epochs 30 --batch 128 --learning-rate 0.002 --precision float32"
+)
 WITHOUT = "juyi distill --student lenet5_half TEACHER:"
 CIFAR = (
     "juyi distill TEACHER:cifar_cnn cifar10@train[:20000] --test cifar10@test --student cnn_small_half "
@@ -69,6 +73,8 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
         "--soft-weight 1 --hard-weight 0 --epochs 30 --batch 128 --learning-rate 0.002 --precision float32",
         range(3),
     ),
+    "temperature_30": (f"{TEMPERATURES} --student mlp-30-30", range(3)),
+    "temperature_300": (f"{TEMPERATURES} --student mlp-300-300", range(3)),
     "zskd_mnist": (f"{WITHOUT}mnist_lenet5 --method zskd --test mnist@test", range(3)),
     "dafl_mnist": (f"{WITHOUT}mnist_lenet5 --method dafl --test mnist@test", range(3)),
     "zskd_fashion": (f"{WITHOUT}fashion_lenet5 --method zskd --test fashion_mnist@test", range(3)),

@@ -243,7 +243,8 @@ class _Work:
             scorers[f"{name}_corrected"] = corrected.scores
         self.console.print("looking at the student", highlight=False)
         if self.given.temperatures:
-            write_temperatures(self.folder, self._temperatures(models))
+            self.record["temperatures"] = self._temperatures(models)
+            write_temperatures(self.folder, self.record["temperatures"])
         Outcome(self.folder, self.record, scorers).write(self.given, self.method)
         self._end()
 
