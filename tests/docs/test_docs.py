@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from juyi import distill
 from juyi.adapt import METHODS, online
 from juyi.cli import main
 from juyi.cli.app import VERBS
 from juyi.errors import JuyiError
+from juyi.training import declared
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
@@ -28,6 +30,11 @@ NOT_RUN = re.compile(r"<!-- not run: (.+?) -->")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 QUICK = {"--epochs": "1", "--batch": "8", "--net": "lenet5_half", "--precision": "float32"}
 """What is added to a command that learns, where it does not say so itself: a run of a moment."""
+QUICK_DISTILLING = {
+    "epochs": "1", "specialist_epochs": "1", "batch": "8", "precision": "float32", "student": "lenet5_half",
+    "impressions": "40", "at_once": "40", "steps": "2", "epoch_steps": "2",
+}  # fmt: skip
+"""The same for methods of distillation, of which each has some."""
 OTHERS = {"--help", "--list", "--nproc-per-node"}
 """Options of other programs that the documents name, and the one that help does not list."""
 
@@ -137,8 +144,17 @@ def test_commands_run(page, stand_ins, capsys):
                     quick.pop("--net", None)
                 words += [word for pair in quick.items() for word in pair]
                 words += ["--adversarial-epochs", "1"] if "adda" in words else []
+            if words[1] == "distill":
+                words += [word for pair in quick_distilling(words).items() if pair[0] not in words for word in pair]
             code = main(words[1:])
             assert code == 0, f"{name(page)}, line {block.line}: {line}\n{capsys.readouterr().err}"
+
+
+def quick_distilling(words):
+    """Options that make a distillation short, of those that its method has."""
+    method = words[words.index("--method") + 1] if "--method" in words else "hinton"
+    known = declared(distill.METHODS[method])
+    return {f"--{key.replace('_', '-')}": value for key, value in QUICK_DISTILLING.items() if key in known}
 
 
 @each(CHINESE)
@@ -178,6 +194,7 @@ def options():
         ["data", part] for part in ("list", "check", "make")
     ]
     calls += [["adapt", "--method", method] for method in METHODS]
+    calls += [["distill", "--method", method] for method in distill.METHODS]
     calls += [["adapt", "--online", "STREAM", "--method", method] for method in online.METHODS]
     found = set()
     with pytest.MonkeyPatch.context() as patch:
