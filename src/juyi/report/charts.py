@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from juyi.report.markup import escape, finite, label
-from juyi.report.summary import FLOOR
+from juyi.report.summary import FLOORS
 
 Figure = dict[str, Any]
 CLASS_COLOURS = 12
@@ -142,7 +142,7 @@ def model_colour(model: str, position: int) -> str:
         >>> model_colour("source_only", 0), model_colour("dann", 1)
         ('@before', '@after')
     """
-    return "@before" if model == FLOOR else "@after" if position < 2 else f"@class{position % CLASS_COLOURS}"
+    return "@before" if model in FLOORS else "@after" if position < 2 else f"@class{position % CLASS_COLOURS}"
 
 
 def loss_panels(lines: Iterable[dict[str, Any]]) -> list[tuple[str, Figure]]:

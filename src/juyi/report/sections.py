@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from juyi.report.markup import definitions, escape, finite, is_share, label, memory, quantity, section
-from juyi.report.summary import FLOOR, headline, interval_text
+from juyi.report.summary import FLOOR, FLOORS, headline, interval_text
 
 ANSWERS = {
     "helped": ("▲", "Verdict: it helped"),
@@ -70,12 +70,13 @@ def big_figures(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
     cards = []
     for result in shown[:3]:
         model = result.get("model")
-        role = "not adapted" if model == FLOOR and len(shown) > 1 else "serves" if model == record.get("serves") else ""
+        floor = FLOORS.get(str(model), "") if len(shown) > 1 else ""
+        role = floor or ("serves" if model == record.get("serves") else "")
         if result.get("saw_target_labels"):
             role = f"{role}, saw target labels".lstrip(", ")
         interval = interval_text(result)
         cards.append(
-            f'<li class="{"before" if model == FLOOR else "after"}">'
+            f'<li class="{"before" if model in FLOORS else "after"}">'
             f'<span class="name">{escape(model)}{f" <small>{role}</small>" if role else ""}</span>'
             f'<span class="big">{escape(quantity(result.get("value"), result.get("name"), result.get("unit")))}</span>'
             f"{bar(result)}<span class='range'>{escape(f'95 % interval {interval}' if interval else '')}</span></li>"
@@ -93,7 +94,7 @@ def bar(result: dict[str, Any]) -> str:
         return ""
     low, high = finite(result.get("low")), finite(result.get("high"))
     left, right = (value if end is None else min(max(end, 0.0), 1.0) for end in (low, high))
-    kind = "before" if result.get("model") == FLOOR else "after"
+    kind = "before" if result.get("model") in FLOORS else "after"
     return (
         f'<svg class="bar {kind}" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
         '<line class="track" x1="0" x2="100" y1="6" y2="6"/>'

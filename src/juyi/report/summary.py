@@ -9,6 +9,8 @@ from juyi.report.markup import finite, label, quantity
 ROLES = ("test", "target", "source_validation", "held_out")
 """From the most telling to the least."""
 FLOOR = "source_only"
+FLOORS = {FLOOR: "not adapted", "student_alone": "from the labels alone"}
+"""Models without transfer, and what is said of them beside others."""
 HELD_OUT = {"source_validation": " (source, held out)", "held_out": " (held out)"}
 
 
@@ -36,7 +38,7 @@ def headline(record: dict[str, Any]) -> list[dict[str, Any]]:
         if there:
             first = there[0]
             same = [r for r in there if (r.get("name"), r.get("on")) == (first.get("name"), first.get("on"))]
-            order = {FLOOR: 0, record.get("serves"): 2}
+            order = {**dict.fromkeys(FLOORS, 0), record.get("serves"): 2}
             if record.get("serves") == FLOOR:
                 order = {FLOOR: 2}
             return sorted(same, key=lambda r: order.get(r.get("model"), 1))
