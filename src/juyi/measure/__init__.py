@@ -34,6 +34,7 @@ from juyi.measure.sliced import sliced_wasserstein
 from juyi.measure.tests_by_feature import feature_tests
 from juyi.measure.transferability import leep, log_me, nce
 from juyi.measure.transport import wasserstein
+from juyi.measure.variety import class_relation, mean_answers, pairwise_distance, variety_within, vendi_score
 from juyi.measure.verdict import collapse_warnings, verdict_from_test, verdict_without_labels
 from juyi.measure.verdict_numbers import (
     error_reduction,
@@ -59,6 +60,7 @@ __all__ = [
     "bootstrap_interval",
     "certainty",
     "class_balance_figure",
+    "class_relation",
     "collapse_warnings",
     "confidence_transport",
     "coral_distance",
@@ -84,12 +86,14 @@ __all__ = [
     "margin_bound",
     "material_margin",
     "mean_absolute_error",
+    "mean_answers",
     "mean_prediction",
     "mlls",
     "mmd",
     "most_right",
     "nce",
     "paired_difference",
+    "pairwise_distance",
     "proxy_a_distance",
     "red_flags",
     "rejection_threshold",
@@ -100,6 +104,8 @@ __all__ = [
     "sliced_wasserstein",
     "total_variation",
     "trans_rate",
+    "variety_within",
+    "vendi_score",
     "verdict_from_labels",
     "verdict_from_numbers",
     "verdict_from_test",
