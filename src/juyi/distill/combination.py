@@ -123,7 +123,7 @@ def combine(
     for _ in range(rounds):
         shares = dustbin / (q @ outside.T).clamp(min=1e-300)
         before, q = q, (known + q * (shares @ outside)) / count
-        if float((q - before).abs().max()) <= tolerance:
+        if float((q - before).detach().abs().max()) <= tolerance:
             break
     return q
 

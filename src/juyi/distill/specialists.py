@@ -60,10 +60,14 @@ class Specialists(SoftTargets, Distiller):
 
     groups: int | None = hyperparameter(
         default=None,
-        help="groups of classes; by default a third of them, at least 2; a class alone has no specialist",
+        help="groups of classes; by default half as many, at least 2; a class alone has no specialist",
         low=2,
         high=10_000,
     )
+    group_temperature: float = hyperparameter(
+        default=4.0, help="T of the predictions whose covariance is grouped: the paper's 1 says little where a "
+        "generalist is sure of the rows that it learnt from", low=1e-6, high=1_000.0
+    )  # fmt: skip
     top: int = hyperparameter(
         default=1, help="most probable classes that name the specialists that are asked", low=1, high=10_000,
         source="section 5.4",
@@ -89,11 +93,11 @@ class Specialists(SoftTargets, Distiller):
         assert data
         data = data.with_said(compute_rows(teacher.scores, data))
         assert data.said is not None
-        probabilities, classes = data.said.softmax(1), len(teacher.classes)
+        probabilities, classes = (data.said / self.group_temperature).softmax(1), len(teacher.classes)
         group_of = torch.zeros(classes, dtype=torch.int64)
 
         def group() -> None:
-            wanted = self.groups or max(2, round(classes / 3))
+            wanted = self.groups or max(2, round(classes / 2))
             group_of.copy_(confusable_groups(probabilities, wanted, derive_seed(self.random_state, 0)))
 
         yield Step("group classes", group, keeps=[group_of])
