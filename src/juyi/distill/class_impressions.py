@@ -12,6 +12,7 @@ from juyi.augmentation.views import warp
 from juyi.distill.base import Distiller
 from juyi.distill.impressions import Canvas, FromImpressions, roughness
 from juyi.distill.teacher import Teacher
+from juyi.errors import SettingError
 from juyi.training import hyperparameter, redeclare
 from juyi.training.stages import Losses
 
@@ -93,6 +94,12 @@ class ClassImpressions(FromImpressions, Distiller):
     most_sure: float = hyperparameter(
         default=0.99, help="the highest confidence that is asked of a row", low=0.0, high=1.0, source="section 3.1"
     )
+
+    def check_hyperparameters(self) -> None:
+        """Raise `SettingError` for the first hyperparameter whose type or value is not allowed."""
+        super().check_hyperparameters()
+        if self.least_sure > self.most_sure:
+            raise SettingError(f"least_sure: {self.least_sure} is above most_sure, {self.most_sure}; give less")
 
     def begin(self, teacher: Teacher, canvas: Canvas) -> Losses:
         """Every class has as many rows, each its own threshold."""
