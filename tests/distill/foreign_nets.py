@@ -1,7 +1,10 @@
-"""Networks of one's own that the tests of teachers name as `foreign_nets:FACTORY`."""
+"""Networks of one's own that the tests of teachers name as `foreign_nets:FACTORY`, and what these tests share."""
 
+import pytest
 import torch
 from torch import nn
+
+from juyi.errors import SettingError
 
 
 def small(classes=10, channels=1):
@@ -42,3 +45,12 @@ class Pair(nn.Module):
     def forward(self, x):
         """Scores and rows."""
         return self.net(x), x
+
+
+def refusal(call, *words, error=SettingError):
+    """Check that the call is refused in one line that says these words."""
+    with pytest.raises(error) as caught:
+        call()
+    text = str(caught.value)
+    assert "\n" not in text and all(word in text for word in words), text
+    return text

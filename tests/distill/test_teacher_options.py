@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from juyi.distill import TeacherOptions, doubt_teacher
 from juyi.distill.teacher_options import read_classes, read_numbers, read_shape
 from juyi.errors import SettingError
 
+QUIET = settings(max_examples=50, deadline=None)
 ANY = st.one_of(st.text(max_size=30), st.from_regex(r"[0-9x,.\- e+naif×]{0,20}", fullmatch=True))
 LENGTHS = st.integers(1, 10**6)
 NAMES = st.text(min_size=1).filter(lambda name: "," not in name and name.strip() == name)
@@ -27,6 +28,7 @@ def one_line(read, text, *more):
         return None
 
 
+@QUIET
 @given(ANY)
 def test_any_words_are_understood_or_refused(text):
     shape = one_line(read_shape, text)
@@ -41,11 +43,13 @@ def test_any_words_are_understood_or_refused(text):
         assert classes is None or classes >= 2
 
 
+@QUIET
 @given(st.one_of(st.tuples(LENGTHS), st.tuples(LENGTHS, LENGTHS, LENGTHS)), st.sampled_from("x×,"))
 def test_a_shape_that_was_written_is_read_again(shape, between):
     assert read_shape(between.join(map(str, shape))) == shape
 
 
+@QUIET
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))
 def test_numbers_that_were_written_are_read_again(numbers):
     assert read_numbers(" , ".join(map(repr, numbers)), "mean") == tuple(numbers)
@@ -55,6 +59,7 @@ def test_numbers_that_were_written_are_read_again(numbers):
         read_numbers(",".join(map(repr, [*above, -(numbers[0] ** 0)])), "spread", 0.0)
 
 
+@QUIET
 @given(st.lists(NAMES, min_size=2, max_size=6, unique=True))
 def test_names_that_were_written_are_read_again(names):
     assert read_classes(",".join(names)) == tuple(names)
@@ -62,6 +67,7 @@ def test_names_that_were_written_are_read_again(names):
         read_classes(",".join([*names, names[0]]))
 
 
+@QUIET
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=3), st.lists(st.floats(0.01, 3), min_size=3, max_size=3))
 def test_the_scale_is_that_of_pixels_from_0_to_1_and_of_features_as_they_are(mean, spread):
     options = TeacherOptions(mean=tuple(mean), spread=tuple(spread))

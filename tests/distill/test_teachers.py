@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from foreign_nets import Pair, small, told, trained
+from foreign_nets import Pair, refusal, small, told, trained
 from torch import nn
 
 from juyi.data.domain import Domain
-from juyi.distill import Ensemble, Hinton, Teacher, TeacherOptions, read_teacher
+from juyi.distill import Hinton, Teacher, TeacherOptions, read_teacher
 from juyi.distill.teachers import as_teacher, fit_classes
-from juyi.errors import ClassesDifferError, SettingError
-from juyi.nets import Standardise
+from juyi.errors import ClassesDifferError, JuyiError, SettingError
+from juyi.nets import Standardise, build_network
+from juyi.runs import RunFolder
+from juyi.training import write_model
 
 SHAPE = (1, 8, 8)
 FACTORY = "foreign_nets:small"
@@ -33,15 +35,6 @@ def weights(folder, net=None, name="w.safetensors"):
     path = str(folder / name)
     safetensors.torch.save_file((net or trained()).state_dict(), path)
     return path
-
-
-def refusal(call, *words, error=SettingError):
-    """Check that the call is refused in one line that says these words."""
-    with pytest.raises(error) as caught:
-        call()
-    text = str(caught.value)
-    assert "\n" not in text and all(word in text for word in words), text
-    return text
 
 
 class Then(nn.Module):
@@ -245,6 +238,25 @@ def test_a_run_says_all_itself(tmp_path):
             read_teacher(str(tmp_path), TeacherOptions(**option))
 
 
+def test_any_model_of_a_run_can_be_a_teacher(tmp_path):
+    layers = {"batch_norm": "none", "standardise": "source", "head": "own"}
+    folder = RunFolder.create(tmp_path / "run", "dann")
+    nets = [build_network("mlp-4", rows(seed=seed), 3, **layers).eval() for seed in (0, 1)]
+    for net, name in zip(nets, ("dann", "source_only"), strict=True):
+        write_model(folder.models, name, net, SHAPE, "abc", layers)
+    folder.write({"serves": "dann"})
+    for net, name in zip(nets, (str(folder.path), f"{folder.path}:source_only"), strict=True):
+        teacher = read_teacher(name)
+        torch.testing.assert_close(teacher.scores(rows()), net(rows()))
+        assert teacher.name == name and teacher.classes == ("a", "b", "c") and teacher.named
+        assert torch.equal(teacher.scale.mean, net.standardise.mean)
+    both = read_teacher(f"{folder.path},{folder.path}:source_only")
+    torch.testing.assert_close(both.scores(rows()), (nets[0](rows()) + nets[1](rows())) / 2)
+    with pytest.raises(JuyiError, match="absent"):
+        read_teacher(f"{folder.path}:absent")
+    refusal(lambda: read_teacher("a,b", TeacherOptions(weights="w.pt")), "--teacher-weights: a,b are several teachers")
+
+
 def test_what_cannot_learn_from_such_a_teacher_is_refused_before_anything_is_learnt():
     two = Teacher(trained(classes=2), SHAPE, ("a", "b"))
     refusal(lambda: Hinton(teacher=two, loss="dkd", epochs=1).fit(images("ab")), "--loss dkd", "2 classes", "hinton")
@@ -264,20 +276,3 @@ def test_the_scale_of_a_teacher_that_makes_three_channels_of_one_has_one():
         trained(), SHAPE, tuple("0123456789"), scale=Standardise(torch.tensor([1.0, 2, 6]), torch.ones(3))
     )
     assert teacher.scale.mean.tolist() == [3.0] and teacher.scale.spread.tolist() == [1.0]
-
-
-def test_an_ensemble_answers_with_the_geometric_mean_whatever_the_order_of_classes():
-    one, other = trained(0, classes=3), trained(1, classes=3)
-    members = [Teacher(one, SHAPE, "abc", name="p"), Teacher(other, SHAPE, "cab", name="q")]
-    both = as_teacher(members)
-    x = rows() / 255
-    wanted = (one(x).softmax(1) * other(x)[:, [1, 2, 0]].softmax(1)).sqrt()
-    torch.testing.assert_close(both.scores(x).softmax(1), wanted / wanted.sum(1, keepdim=True))
-    assert both.parameters == sum(p.numel() for net in (one, other) for p in net.parameters()) and both.name == "p,q"
-    assert both.fingerprint() != Ensemble(members[::-1]).fingerprint()
-    refusal(lambda: both.last, "is 2 models, and this method looks inside one")
-    wrong = Teacher(trained(classes=3), SHAPE, "abd", name="r")
-    refusal(lambda: Ensemble([members[0], wrong]), "TEACHER r", "a, b, d", error=ClassesDifferError)
-    small = Teacher(nn.Linear(4, 3), (4,), "abc", name="s")
-    refusal(lambda: Ensemble([members[0], small]), "TEACHER s: takes rows of shape 4, and p of 1×8×8")
-    refusal(lambda: Ensemble(members[:1]), "two teachers or more")

@@ -1,7 +1,7 @@
 """Read a `.pt2` file of `torch.export` without torch's own reader, which trusts the file.
 
-`torch.export.load` unpickles parts of the file, evaluates its symbolic expressions as Python, and makes Python code of
-the names in it.  Here the description is read as data, weights are read as bytes, and a short list of operators is
+`torch.export.load` unpickles parts of the file and runs its sizes as Python, and `module()` of what it reads runs its
+guards.  Here the description is read as data, weights are read as bytes, and a short list of operators is
 called one by one (`juyi.distill.exported_operators`); nothing else in the file is looked at.
 """
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -19,7 +21,7 @@ from juyi.distill.teacher_options import TeacherOptions
 from juyi.errors import ClassesDifferError, JuyiError, SettingError
 from juyi.nets import Inputs, Network, Standardise
 from juyi.nets.hub import hub_network
-from juyi.nets.hub_files import hub_classes, hub_folder, preprocessing
+from juyi.nets.hub_files import Preprocessing, config_fields, hub_classes, hub_folder, image_sizes, preprocessing
 from juyi.nets.own import make_module
 
 
@@ -116,8 +118,7 @@ def of_hub(place: str, options: TeacherOptions, data: Domain | None) -> Teacher:
     with blamed("TEACHER"):
         folder = hub_folder(place)
         said = preprocessing(folder, place)
-        size = said.size or (224, 224)
-        shape = options.shape or (data.x.shape[1:] if data is not None else (len(said.mean or (0, 0, 0)), *size))
+        shape = options.shape or (data.x.shape[1:] if data is not None else _own_shape(folder, said, place))
         net = hub_network(place, torch.zeros(1, *shape, dtype=torch.uint8 if len(shape) == 3 else None), None)
         named = hub_classes(folder, place)
     notes = net.notes
@@ -135,6 +136,13 @@ def of_hub(place: str, options: TeacherOptions, data: Domain | None) -> Teacher:
     teacher = foreign(net, shape, options, place, scale=inputs.scale)
     teacher.notes = notes + teacher.notes
     return teacher
+
+
+def _own_shape(folder: Path, said: Preprocessing, place: str) -> tuple[int, ...]:
+    """The shape of the images that a network of the hub was made for."""
+    _, fields = config_fields(folder, place)
+    size = (*image_sizes(said, SimpleNamespace(image_size=fields.get("image_size"))), (224, 224))[0]
+    return (int(fields.get("num_channels") or 3), *size)
 
 
 @contextlib.contextmanager

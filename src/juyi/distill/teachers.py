@@ -70,7 +70,7 @@ def read_teacher(name: str, options: TeacherOptions | None = None, data: Domain 
     options = options or TeacherOptions()
     place, suffix = Path(name), Path(name).suffix.lower()
     if "," in name and not place.exists():
-        options.refuse("weights", where=name, why="are several")
+        options.refuse("weights", where=name, why="are several teachers, and weights are of one")
         return Ensemble([read_teacher(part.strip(), options, data) for part in name.split(",") if part.strip()])
     if suffix == ".pt2":
         return of_exported(name, options, data)
