@@ -60,7 +60,6 @@ def export(net, path, shape=SHAPE, batch=3, dynamic=True, lower=False):
 
 
 def tampered(path, change, folder, compress=zipfile.ZIP_STORED):
-    """Write the archive again, its parts as `change` gives them (a dict of bytes), and return the path."""
     with zipfile.ZipFile(path) as file:
         parts = {name: file.read(name) for name in file.namelist()}
     root = next(iter(parts)).partition("/")[0]
@@ -73,8 +72,6 @@ def tampered(path, change, folder, compress=zipfile.ZIP_STORED):
 
 
 def in_program(change):
-    """A change of the program's description."""
-
     def apply(names, parts):
         program = json.loads(parts[names["models/model.json"]])
         change(program["graph_module"])
@@ -157,8 +154,8 @@ def test_programs_that_are_no_teachers_are_refused(tmp_path, small):
     refused(small, "--teacher-shape 3×8×8", "takes 1×8×8", options=TeacherOptions(shape=(3, 8, 8)))
     refused(small, "--teacher-weights", "holds its own", options=TeacherOptions(weights="w.pt"))
     refused(str(tmp_path / "none.pt2"), "there is no such file")
-    torch.save({}, tmp_path / "other.pt2")
-    refused(str(tmp_path / "other.pt2"), "lacks archive_format")
+    torch.save({}, tmp_path / "torch.pt2")
+    refused(str(tmp_path / "torch.pt2"), "lacks archive_format")
 
 
 def test_a_pickle_in_a_program_is_never_read(tmp_path, small):
