@@ -132,7 +132,7 @@ class Teacher:
                     f"{self.name}: gives predictions only, so nothing can be made of what is inside it; give DATA "
                     "(hinton needs no more than predictions), or the model itself: a run, weights, or a .pt2 file"
                 )
-            row = torch.zeros(1, *self.shape, device=self.device)
+            row = torch.zeros(2, *self.shape, device=self.device)
             found = find_head(
                 self.net, lambda: self.net(row), self.name, what="TEACHER",
                 softmax=self.probabilities or self.log_probabilities,
