@@ -24,6 +24,9 @@ sys.path.insert(0, str(HERE.parent / "bench"))
 import table  # noqa: E402  (bench/table.py: the figures of all pages are computed there)
 
 FLOOR = "source_only"
+FLOORS = {"distill": "student_alone"}
+"""What stands beside the methods of a room, where that is another model: it gives the cost, and the first figure."""
+FLOOR_WORDS = {"source_only": ("source only", "仅源域"), "student_alone": ("the student alone", "学生只用标签")}
 PAGES = {"en": HERE / "methods.md", "zh": HERE / "methods.zh-CN.md"}
 
 CHINESE = {
@@ -42,6 +45,14 @@ CHINESE = {
     "tent": "每来一批，就调整归一化层的缩放和平移，让对这批的回答更确定。",
     "target_only": "只学给出的少量目标标签，别的都不用；给了目标标签时，迁移要胜过它才算有用。",
     "biased_regularisation": "先学源域，再用少量目标标签以闭式解求最后一层，并拉向源域的 a 倍；a 由标签定，可以为负。",
+    "hinton": "学生学教师软化后的概率，有标签时也学标签；教师可以是一个，也可以是几个的平均。",
+    "specialists": "给全科容易混淆的类各请一个专家，两者合起来的回答教给一个学生。",
+    "class_impressions": "不用数据：把噪声挪到教师对某一类有把握为止，学生从这些图学。",
+    "zskd": "不用数据：按教师最后一层的类间关系抽出软回答，为每个回答找一张图，学生从这些图学。",
+    "dafl": "不用数据：生成器造教师有把握、各类一样多的图，学生同时学教师对它们的回答。",
+    "dfad": "不用数据：生成器专造学生和教师分歧最大的图，学生去消除分歧。",
+    "dfq": "不用数据：生成器造的图要合乎教师批归一化记下的统计量，教师须带批归一化。",
+    "aaa": "不用数据：从类印象学出加到任何图上都会改变模型回答的扰动；没有学生。",
     "mme": "半监督：分类头让目标样本的预测熵变大，特征让它变小，目标样本因此聚到各类周围。",
 }
 """What each method does, in Chinese; a method without a line here is described in English."""
@@ -57,6 +68,10 @@ ROOM_LINES = {
         "`juyi adapt RUN --online STREAM --method NAME`: a finished run follows a stream.",
         "`juyi adapt RUN --online STREAM --method NAME`：一次已完成的运行跟随数据流。",
     ),
+    "distill": (
+        "`juyi distill TEACHER [DATA] --student NET --method NAME`: a small network learns what a large one knows.",
+        "`juyi distill TEACHER [DATA] --student NET --method NAME`：小网络学会大网络知道的。",
+    ),
 }
 """How the methods of a room are used; a room without a line here is only named."""
 
@@ -70,6 +85,14 @@ NEEDS = {
         "for the source's data, a finished run will do",
         "源域数据可以用一次已完成的运行代替",
     ),
+    ("needs_labels", True): ("labelled data", "带标签的数据"),
+    ("needs_data", True): ("data, labelled or not", "数据，有没有标签都行"),
+    ("takes_data", False): ("no data", "不要数据"),
+    ("looks_inside", True): (
+        "a teacher with gradients and a last linear layer",
+        "教师须能求梯度，最后一层是线性层",
+    ),
+    ("statistics", 1.0): ("a teacher with batch norm", "教师带批归一化"),
     ("needs", "batch_norm"): ("a network with batch norm", "带批归一化的网络"),
     ("needs", "normalisation"): ("a network with layers of normalisation", "带归一化层的网络"),
 }
@@ -81,7 +104,8 @@ WORDS: dict[str, dict[str, str]] = {
         "other": "English · [中文](methods.zh-CN.md)",
         "intro": "Made by `docs/make_methods.py` from the methods themselves and from `bench/results/`. "
         "`juyi methods NAME` shows a method's settings. Training time is that of the method as a "
-        "multiple of source only in the same run, the median of all runs here; on a busy machine it varies.",
+        "multiple of source only (in distillation, of the student alone, which has the labels and no teacher) in the "
+        "same run, the median of all runs here; on a busy machine it varies.",
         "head": "| method | what it does | what it needs | training time |\n| --- | --- | --- | --- |",
         "python": "In Python: ",
         "source": "Source: ",
@@ -89,10 +113,9 @@ WORDS: dict[str, dict[str, str]] = {
         "numbers": "Labels may be classes or numbers.",
         "processes": "With several processes: ",
         "shares": "`--class-shares estimated` cannot be had: ",
-        "cost": "Training takes {median:.1f} times as long as source only "
-        "(median of {n} runs; {low:.1f} to {high:.1f}).",
-        "cost_one": "Training takes {median:.1f} times as long as source only (one run).",
-        "figures": "Figures, all seeds counted, source only first where it was run beside:",
+        "cost": "Training takes {median:.1f} times as long as {floor} (median of {n} runs; {low:.1f} to {high:.1f}).",
+        "cost_one": "Training takes {median:.1f} times as long as {floor} (one run).",
+        "figures": "Figures, all seeds counted, {floor} first where it was run beside:",
         "none": "No figures yet.",
         "nothing": "–",
         "stop": ".",
@@ -102,7 +125,7 @@ WORDS: dict[str, dict[str, str]] = {
         "title": "方法",
         "other": "[English](methods.md) · 中文",
         "intro": "本页由 `docs/make_methods.py` 根据各方法的代码和 `bench/results/` 生成。`juyi methods NAME` "
-        "显示一个方法的设置。训练时间是同一次运行中该方法相当于仅源域的几倍，取这里全部运行的中位数；机器忙时会有出入。",
+        "显示一个方法的设置。训练时间是同一次运行中该方法相当于仅源域（蒸馏则是没有教师、只用标签的学生）的几倍，取这里全部运行的中位数；机器忙时会有出入。",
         "head": "| 方法 | 做什么 | 需要什么 | 训练时间 |\n| --- | --- | --- | --- |",
         "python": "在 Python 里：",
         "source": "出处：",
@@ -110,9 +133,9 @@ WORDS: dict[str, dict[str, str]] = {
         "numbers": "标签可以是类别，也可以是数值。",
         "processes": "多个进程时（英文）：",
         "shares": "不能用 `--class-shares estimated`（英文）：",
-        "cost": "训练时间是仅源域的 {median:.1f} 倍（{n} 次运行的中位数；{low:.1f} 到 {high:.1f}）。",
-        "cost_one": "训练时间是仅源域的 {median:.1f} 倍（一次运行）。",
-        "figures": "结果如下，所有种子都算在内；同时跑了仅源域的，仅源域在前：",
+        "cost": "训练时间是{floor}的 {median:.1f} 倍（{n} 次运行的中位数；{low:.1f} 到 {high:.1f}）。",
+        "cost_one": "训练时间是{floor}的 {median:.1f} 倍（一次运行）。",
+        "figures": "结果如下，所有种子都算在内；同时跑了{floor}的，它在前：",
         "none": "还没有结果。",
         "nothing": "–",
         "stop": "。",
@@ -140,10 +163,16 @@ def experiments(method: str) -> list[Experiment]:
     return found
 
 
+def floor_of(method: str) -> str:
+    """The model that stands beside a method: source only, or what its room has."""
+    return next((FLOORS.get(room, FLOOR) for room, methods in ROOMS.items() if method in methods), FLOOR)
+
+
 def costs(method: str) -> list[float]:
-    """Training time of the method as a multiple of source only, for every run in which both were trained."""
+    """Training time of the method as a multiple of its floor's, for every run in which both were trained."""
+    floor = floor_of(method)
     seconds = [record.get("seconds", {}) for found in experiments(method) for record in found.records]
-    return [one[method] / one[FLOOR] for one in seconds if method != FLOOR and one.get(FLOOR) and one.get(method)]
+    return [one[method] / one[floor] for one in seconds if method != floor and one.get(floor) and one.get(method)]
 
 
 def summary(method: type, name: str, language: str) -> str:
@@ -174,17 +203,23 @@ def source(method: type) -> str:
 
 def needs(method: type, language: str) -> list[str]:
     """What a method needs besides data, as its class attributes say."""
-    return [words[language == "zh"] for (key, value), words in NEEDS.items() if getattr(method, key, None) == value]
+    found = {
+        key: words[language == "zh"] for (key, value), words in NEEDS.items() if getattr(method, key, None) == value
+    }
+    if "needs_labels" in found:  # which says it all
+        found.pop("needs_data", None)
+    return list(found.values())
 
 
 def figures(name: str, language: str) -> list[str]:
-    """The table of a method's results: each experiment by its command, source only first."""
+    """The table of a method's results: each experiment by its command, its floor first."""
     papers = {(row[0], row[1]): row[-1] for row in table.ROWS}
-    only = {"en": "source only", "zh": "仅源域"}[language]
+    floor = floor_of(name)
+    only = FLOOR_WORDS[floor][language == "zh"]
     lines = []
     for found in experiments(name):
-        for model, told in ((FLOOR, f"`{found.command}`, {only}"), (name, f"`{found.command}`")):
-            if model == name or name != FLOOR:
+        for model, told in ((floor, f"`{found.command}`, {only}"), (name, f"`{found.command}`")):
+            if model == name or name != floor:
                 line = table.row(language, found.name, model, (told, told), papers.get((found.name, model), ""))
                 lines += [line] if line else []
     return [table.HEADS[language], "| --- | --- | --- | --- | --- | --- |", *lines] if lines else []
@@ -192,6 +227,7 @@ def figures(name: str, language: str) -> list[str]:
 
 def section(name: str, method: type, room: str, language: str) -> str:
     """What the page says of one method."""
+    floor = FLOOR_WORDS[floor_of(name)][language == "zh"]
     words, facts = WORDS[language], [f"{WORDS[language]['python']}`juyi.{room}.{method.__name__}`"]
     if origin := source(method):
         facts.append(words["source"] + origin)
@@ -206,10 +242,12 @@ def section(name: str, method: type, room: str, language: str) -> str:
             facts.append(f"{words[word]}{reason}.")
     if ratios := costs(name):
         told = words["cost" if len(ratios) > 1 else "cost_one"]
-        facts.append(told.format(median=statistics.median(ratios), n=len(ratios), low=min(ratios), high=max(ratios)))
+        facts.append(
+            told.format(floor=floor, median=statistics.median(ratios), n=len(ratios), low=min(ratios), high=max(ratios))
+        )
     listed = "\n".join(f"- {fact}" for fact in facts)
     results = figures(name, language)
-    shown = "\n".join([words["figures"], "", *results]) if results else words["none"]
+    shown = "\n".join([words["figures"].format(floor=floor), "", *results]) if results else words["none"]
     return f"## {name}\n\n{summary(method, name, language)}\n\n{listed}\n\n{shown}\n"
 
 
