@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from juyi.distill import TeacherOptions, doubt_teacher
-from juyi.distill.teacher_options import read_classes, read_numbers, read_shape
+from juyi.distill.teachers.options import read_classes, read_numbers, read_shape
 from juyi.errors import SettingError
 
 QUIET = settings(max_examples=50, deadline=None)

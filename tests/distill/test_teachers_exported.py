@@ -10,9 +10,9 @@ from foreign_nets import Pair, refusal, trained
 from torch import nn
 
 from juyi.distill import Teacher, TeacherOptions, read_teacher
-from juyi.distill.archives import PlainArchive
-from juyi.distill.exported import ExportedNet
-from juyi.distill.exported_operators import ATEN, IN_PLACE, VIEWS, operator_of
+from juyi.distill.teachers.archives import PlainArchive
+from juyi.distill.teachers.exported import ExportedNet
+from juyi.distill.teachers.exported_operators import ATEN, IN_PLACE, VIEWS, operator_of
 from juyi.errors import SettingError
 
 SHAPE = (1, 8, 8)

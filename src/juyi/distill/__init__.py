@@ -9,13 +9,10 @@ from typing import Any
 
 from juyi.distill.base import Distiller
 from juyi.distill.bias import correct_bias
-from juyi.distill.doubt import doubt_teacher
-from juyi.distill.ensemble import Ensemble
 from juyi.distill.request import Request
 from juyi.distill.run import resume, run
 from juyi.distill.teacher import Teacher
-from juyi.distill.teacher_options import TeacherOptions
-from juyi.distill.teachers import read_teacher
+from juyi.distill.teachers import Ensemble, TeacherOptions, doubt_teacher, read_teacher
 from juyi.training.hyperparameters import find_methods
 
 METHODS: dict[str, type[Distiller]] = find_methods(__name__, __path__, Distiller)  # type: ignore[type-abstract]

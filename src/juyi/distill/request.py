@@ -13,8 +13,7 @@ from juyi.data.doors import check_test
 from juyi.data.splits import subset_rows
 from juyi.distill.base import Distiller
 from juyi.distill.teacher import Teacher
-from juyi.distill.teacher_options import TeacherOptions
-from juyi.distill.teachers import read_teacher
+from juyi.distill.teachers import TeacherOptions, read_teacher
 from juyi.errors import SettingError
 
 MOST_HELD_OUT = 5_000

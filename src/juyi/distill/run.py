@@ -19,11 +19,10 @@ from torch import Tensor, nn
 from juyi.data.domain import notes_of
 from juyi.distill.base import Distiller
 from juyi.distill.bias import correct_bias
-from juyi.distill.doubt import doubt_teacher
 from juyi.distill.outcome import ALONE, TEACHER, Outcome, Scorer, write_temperatures
 from juyi.distill.perturbed_outcome import write_perturbations
 from juyi.distill.request import Given, Request, prepare
-from juyi.distill.teachers import is_code
+from juyi.distill.teachers import doubt_teacher, is_code
 from juyi.errors import SettingError
 from juyi.measure import wilson_interval
 from juyi.runs import RunFolder, fingerprints_in

@@ -40,7 +40,7 @@ class Teacher:
     Attributes:
         notes: what was found out about it, a sentence each.
         named: whether its classes have names; else they are numbers, and data may name them.
-        examined: whether it was asked random rows (`juyi.distill.foreign.examine`).
+        examined: whether it was asked random rows (`juyi.distill.teachers.foreign.examine`).
         exact: whether its scores are what its last linear layer gives, though a softmax comes after that.
         log_probabilities: whether it ends in log_softmax.
         count: the number of its parameters, where `net` does not show them.

@@ -38,7 +38,7 @@ def headline(record: dict[str, Any]) -> list[dict[str, Any]]:
         if there:
             first = there[0]
             same = [r for r in there if (r.get("name"), r.get("on")) == (first.get("name"), first.get("on"))]
-            order = {**dict.fromkeys(FLOORS, 0), record.get("serves"): 2}
+            order: dict[Any, int] = dict.fromkeys(FLOORS, 0) | {record.get("serves"): 2}
             if record.get("serves") == FLOOR:
                 order = {FLOOR: 2}
             return sorted(same, key=lambda r: order.get(r.get("model"), 1))

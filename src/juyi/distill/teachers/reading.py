@@ -10,11 +10,11 @@ from torch import nn
 
 from juyi.data.classes import adopt_classes, class_keys, listed
 from juyi.data.domain import Domain
-from juyi.distill.ensemble import Ensemble
-from juyi.distill.examine import examine, scale_of
-from juyi.distill.foreign import of_exported, of_factory, of_hub, of_onnx
 from juyi.distill.teacher import Teacher
-from juyi.distill.teacher_options import TeacherOptions
+from juyi.distill.teachers.ensemble import Ensemble
+from juyi.distill.teachers.examine import examine, scale_of
+from juyi.distill.teachers.foreign import of_exported, of_factory, of_hub, of_onnx
+from juyi.distill.teachers.options import TeacherOptions
 from juyi.errors import ClassesDifferError, DataError, SettingError
 from juyi.training import Served, read_run
 

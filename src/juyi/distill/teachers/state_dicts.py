@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from juyi.distill.archives import PlainArchive
+from juyi.distill.teachers.archives import PlainArchive
 from juyi.errors import SettingError
 from juyi.nets.weights import PICKLES, checked_weights, read_weights
 

@@ -2,7 +2,7 @@
 
 `torch.export.load` unpickles parts of the file and runs its sizes as Python, and `module()` of what it reads runs its
 guards.  Here the description is read as data, weights are read as bytes, and a short list of operators is
-called one by one (`juyi.distill.exported_operators`); nothing else in the file is looked at.
+called one by one (`juyi.distill.teachers.exported_operators`); nothing else in the file is looked at.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from juyi.distill.archives import LONGEST_DESCRIPTION, PlainArchive
-from juyi.distill.exported_operators import IN_PLACE, VIEWS, operator_of
-from juyi.distill.exported_values import AGAIN, NUMBER_TYPES, Name, argument_of, names_of, result_of
+from juyi.distill.teachers.archives import LONGEST_DESCRIPTION, PlainArchive
+from juyi.distill.teachers.exported_operators import IN_PLACE, VIEWS, operator_of
+from juyi.distill.teachers.exported_values import AGAIN, NUMBER_TYPES, Name, argument_of, names_of, result_of
 from juyi.errors import SettingError
 
 MAJOR_VERSION = 8

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from juyi.data.domain import Domain
-from juyi.distill.examine import answers, check_weights, find_ending, scale_of, shape_said
-from juyi.distill.exported import ExportedNet
-from juyi.distill.onnx_file import OnnxNet
-from juyi.distill.state_dicts import fill_state, read_state
 from juyi.distill.teacher import Teacher
-from juyi.distill.teacher_options import TeacherOptions
+from juyi.distill.teachers.examine import answers, check_weights, find_ending, scale_of, shape_said
+from juyi.distill.teachers.exported import ExportedNet
+from juyi.distill.teachers.onnx_file import OnnxNet
+from juyi.distill.teachers.options import TeacherOptions
+from juyi.distill.teachers.state_dicts import fill_state, read_state
 from juyi.errors import ClassesDifferError, JuyiError, SettingError
 from juyi.nets import Inputs, Network, Standardise
 from juyi.nets.hub import hub_network
