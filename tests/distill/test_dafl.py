@@ -11,7 +11,7 @@ from juyi.adapt import SourceOnly
 from juyi.check.common import Kill, Killed, same, shifted_domains, weights
 from juyi.distill import DAFL, DFAD, DFQ, Teacher
 from juyi.distill.dafl import SHOWN, absolute_gap, activation_loss, entropy_loss, one_hot_loss
-from juyi.distill.generators import build_generator, paper_body, small_body
+from juyi.distill.generators import build_generator, paper_body, small_body, squash
 from juyi.distill.memory import Memory
 from juyi.distill.teachers import as_teacher
 from juyi.nets import Standardise, build_network
@@ -112,7 +112,9 @@ def test_the_generator_ascends_what_the_student_descends(teacher):
 def test_a_weight_scales_its_part_and_zero_switches_it_off(teacher):
     student = build_network("mlp-16", torch.zeros(2, 8), 3)
     x = torch.randn(9, 8)
-    once, twice = (DAFL(one_hot=1.0, entropy=w, activation=0.0).generator_losses(x, teacher, student) for w in (1, 2))
+    once, twice = (
+        DAFL(one_hot=1.0, entropy=float(w), activation=0.0).generator_losses(x, teacher, student) for w in (1, 2)
+    )
     assert once["entropy"].item() * 2 == pytest.approx(twice["entropy"].item())
     assert "activation" not in once and "statistics" not in once
 
@@ -154,7 +156,7 @@ def test_a_turn_moves_what_is_its_own_and_nothing_else(teacher, still):
 
 
 def test_the_student_learns_rows_through_which_no_gradient_goes(teacher):
-    method = DAFL(teacher=teacher, epoch_steps=2, epochs=1, batch=20)
+    method = DAFL(teacher=teacher, epoch_steps=2, epochs=1, batch=20, student_turns=1)
     student = build_network("mlp-16", torch.zeros(2, 8), 3)
     stage, _ = stage_of(method, teacher, student)
     stage.turns[0].losses(None, 0.0)
@@ -192,10 +194,22 @@ def test_a_students_batch_is_mixed_by_the_share():
     assert DAFL(remembered=1.0).mix(made, memory).sum() == 0
 
 
+@pytest.mark.parametrize(("mean", "spread"), [(33.3, 78.6), (73.0, 90.0), (120.0, 62.0), (20.0, 30.0)])
+def test_squashed_values_have_the_mean_and_the_spread(mean, spread):
+    a, b = squash(mean, spread)
+    x = 255 * torch.sigmoid(a * torch.randn(200_000, generator=torch.Generator().manual_seed(0)) + b)
+    assert x.mean().item() == pytest.approx(mean, rel=0.05) and x.std().item() == pytest.approx(spread, rel=0.05)
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(0.0, 1.0), (-5.0, 20.0), (100.0, 200.0)])
+def test_a_scale_that_no_image_has_is_replaced(mean, spread):
+    assert squash(mean, spread) == squash(127.5, 63.75)
+
+
 def test_what_is_generated_lies_on_the_scale_of_the_teacher():
     teacher = image_teacher()
     x = build_generator("small", teacher, 20).make(64)
-    assert x.shape == (64, 3, 10, 9)
+    assert x.shape == (64, 3, 10, 9) and x.min() >= 0 and x.max() <= 255
     assert torch.allclose(x.mean((0, 2, 3)), torch.tensor(100.0), atol=8)
     assert torch.allclose(x.std((0, 2, 3)), torch.tensor(50.0), rtol=0.1)
 

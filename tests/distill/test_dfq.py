@@ -86,12 +86,17 @@ def test_every_layer_counts_once_and_nothing_is_left_behind():
     assert len(gaps) == 2 and not any(layer._forward_pre_hooks for layer in teacher.net)
 
 
-@pytest.mark.parametrize("layers", [(), (nn.LayerNorm(4),), (nn.BatchNorm1d(4, track_running_stats=False),)])
+@pytest.mark.parametrize("layers", [(), (nn.LayerNorm(4),)])
 @pytest.mark.parametrize("method", [DFQ, lambda **settings: DAFL(statistics=0.1, **settings)])
 def test_a_teacher_that_keeps_no_statistics_is_refused_before_anything_is_learnt(layers, method):
     with pytest.raises(SettingError, match=r"^runs/old: has no batch norm") as caught:
         method(teacher=teacher_with(*layers), **QUICK).fit()
     assert "\n" not in str(caught.value) and "dafl or dfad" in str(caught.value)
+
+
+def test_batch_norm_that_keeps_nothing_does_not_count():
+    with pytest.raises(SettingError, match="has no batch norm"):
+        KeptStatistics(teacher_with(nn.BatchNorm1d(4, track_running_stats=False)))
 
 
 def test_the_others_need_no_batch_norm():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,17 @@ GENERATORS = ("small", "paper")
 """The generators of images; rows of a table have one of their own."""
 
 
-class Generator(nn.Module):
-    """Noise in, raw rows out: what the body makes is brought to mean 0 and spread 1, and then to the teacher's scale.
+WHITE = 255.0
+"""The largest value of an image."""
 
-    x = mean + spread · BN(body(z)), BN without scale and shift: by the batch while it learns, by running values else.
-    So a teacher that standardises its rows sees them on the scale of its own data.
+
+class Generator(nn.Module):
+    """Noise in, raw rows out, of the mean and spread that the teacher's own data have.
+
+    The body's rows are brought to mean 0 and spread 1 by u = BN(body(z)), BN without scale and shift: by the batch
+    while it learns, by running values else.  Rows of a table are then mean + spread · u.  Values of an image have to
+    lie from 0 to 255: they are 255 sigmoid(a u + b), with a and b such that normal u give the mean and the spread
+    (`squash`).  Of dark images with bright lines it so makes dark images with bright lines.
 
     Args:
         body: noise, N×latent, to rows, of at least the height and the width that are needed.
@@ -35,29 +41,70 @@ class Generator(nn.Module):
         (torch.Size([500, 4]), 3.0, 2.0)
     """
 
-    mean: Tensor
-    spread: Tensor
+    slope: Tensor
+    shift: Tensor
 
     def __init__(self, body: nn.Module, shape: Sequence[int], scale: Standardise, latent: int) -> None:
         super().__init__()
         self.body, self.latent, self.shape = body, latent, tuple(shape)
-        image = len(self.shape) == 3
-        self.level = (nn.BatchNorm2d if image else nn.BatchNorm1d)(self.shape[0], affine=False)
-        places = (1, -1, 1, 1) if image else (1, -1)
-        self.register_buffer("mean", scale.mean.detach().cpu().clone().view(places))
-        self.register_buffer("spread", scale.spread.detach().cpu().clone().view(places))
+        self.is_image = len(self.shape) == 3
+        self.level = (nn.BatchNorm2d if self.is_image else nn.BatchNorm1d)(self.shape[0], affine=False)
+        slope, shift = scale.spread.detach().cpu(), scale.mean.detach().cpu()
+        if self.is_image:
+            pairs = [squash(m, s) for m, s in zip(shift.tolist(), slope.tolist(), strict=True)]
+            slope, shift = (torch.tensor(values).view(1, -1, 1, 1) for values in zip(*pairs, strict=True))
+        self.register_buffer("slope", slope.float())
+        self.register_buffer("shift", shift.float())
 
     def forward(self, z: Tensor) -> Tensor:
         """Return raw rows, N×C×H×W or N×d, float32."""
         rows: Tensor = self.body(z).float()
-        if rows.dim() == 4:
+        if self.is_image:
             rows = rows[..., : self.shape[1], : self.shape[2]]
-        levelled: Tensor = self.level(rows)
-        return self.mean + self.spread * levelled
+        rows = self.shift + self.slope * self.level(rows)
+        return WHITE * rows.sigmoid() if self.is_image else rows
 
     def make(self, count: int) -> Tensor:
         """Return rows from noise z ~ N(0, I), by torch's generator."""
-        return self(torch.randn(count, self.latent, device=self.mean.device))  # type: ignore[no-any-return]
+        return self(torch.randn(count, self.latent, device=self.shift.device))  # type: ignore[no-any-return]
+
+
+def squash(mean: float, spread: float) -> tuple[float, float]:
+    """Return a and b for which 255 sigmoid(a u + b), u ~ N(0, 1), has this mean and this spread.
+
+    Both are found by halving: the mean grows with b, and at that mean the spread with a.  Where no values from 0 to
+    255 can have them (the scale of a foreign model is often not known), they are taken to be 127.5 and 64.
+
+    Example:
+        >>> a, b = squash(33.3, 78.6)  # MNIST: nearly all is black or white
+        >>> x = 255 * torch.sigmoid(a * torch.randn(100_000) + b)
+        >>> abs(x.mean() - 33.3).item() < 2, abs(x.std() - 78.6).item() < 2
+        (True, True)
+    """
+    if not (0 < mean < WHITE and 1 < spread < 0.98 * math.sqrt(mean * (WHITE - mean))):
+        mean, spread = WHITE / 2, WHITE / 4
+    u = torch.special.ndtri((torch.arange(256, dtype=torch.float64) + 0.5) / 256)
+
+    def shift(a: float) -> float:
+        return _halve(
+            lambda b: float(torch.sigmoid(a * u + b).mean()) < mean / WHITE,
+            -400.0,
+            400.0,
+        )
+
+    def is_narrow(logarithm: float) -> bool:
+        a = math.exp(logarithm)
+        return float(torch.sigmoid(a * u + shift(a)).std(correction=0)) < spread / WHITE
+
+    a = math.exp(_halve(is_narrow, math.log(1e-2), math.log(1e2), 24))
+    return a, shift(a)
+
+
+def _halve(is_below: Callable[[float], bool], low: float, high: float, times: int = 32) -> float:
+    for _ in range(times):
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_below(middle) else (low, middle)
+    return (low + high) / 2
 
 
 def build_generator(kind: str, teacher: Teacher, latent: int) -> Generator:
@@ -90,7 +137,7 @@ def small_body(shape: Sequence[int], latent: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(latent, 32 * low[0] * low[1]), nn.Unflatten(1, (32, *low)), nn.BatchNorm2d(32),
         nn.Upsample(scale_factor=2), nn.Conv2d(32, 16, 3, padding=1), nn.BatchNorm2d(16), nn.LeakyReLU(0.2),
-        nn.Upsample(scale_factor=2), nn.Conv2d(16, channels, 3, padding=1), nn.Tanh(),
+        nn.Upsample(scale_factor=2), nn.Conv2d(16, channels, 3, padding=1),
     )  # fmt: skip
 
 
