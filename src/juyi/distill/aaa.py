@@ -75,11 +75,12 @@ class AAA(Distiller):
         "saved_model_agrees": "what serves is the teacher's own network, perturbed",
     }
 
+    learning_rate: float = redeclare(Distiller, "learning_rate", 3e-3)
     epsilon: float = hyperparameter(
         default=10 / 255, help="ε, the largest change, as a share of the range", low=0.0, high=1.0, source="section 4"
     )
     diversity_weight: float = hyperparameter(
-        default=1.0, help="λ, of how far two perturbations move the features apart", low=0.0, high=1_000.0
+        default=0.1, help="λ, of how far two perturbations move the features apart", low=0.0, high=1_000.0
     )
     impressions: int = hyperparameter(
         default=500, help="class impressions that are made where there are no data", low=2, high=10_000_000
