@@ -76,7 +76,7 @@ def draw_made_images(teacher: juyi.adapt.SourceOnly, place: Path) -> None:
     makers = {
         "class impressions": (ClassImpressions, {"impressions": 100}),
         "data impressions (zskd)": (ZSKD, {"impressions": 200}),
-        "generated (dafl)": (DAFL, {"epoch_steps": 250, "batch": 64}),
+        "generated (dafl)": (DAFL, {"epoch_steps": 150}),
     }
     for name, (method, settings) in makers.items():
         made = made_by(method, teacher, **settings).impressions_
