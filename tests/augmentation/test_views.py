@@ -1,5 +1,7 @@
 """Weak and strong views: what is drawn for each picture, what comes out, and what is left alone."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import juyi
-from juyi.augmentation import OPERATIONS, Strong, Weak, make_view
+from juyi.augmentation import OPERATIONS, Strong, Warped, Weak, make_view
 from juyi.augmentation import views as views_module
 from juyi.errors import SettingError
 
@@ -223,3 +225,30 @@ def test_one_row_of_features_and_none():
     assert torch.equal(seeded(Strong(), one), one)
     for view in (Weak(), Strong()):
         assert seeded(view, torch.zeros(0, 4)).shape == (0, 4)
+
+
+def test_a_warped_image_keeps_what_it_shows_and_where_it_is_about():
+    x = torch.zeros(300, 1, 41, 41, dtype=torch.uint8)
+    x[:, :, 18:23, 18:23] = 255
+    moved = Warped()(x)
+    assert float(moved.min()) >= 0 and float(moved.max()) <= 255.01
+    place = torch.arange(41.0) - 20
+    mass = moved.sum((1, 2, 3))
+    for along in (moved.sum((1, 2)), moved.sum((1, 3))):
+        middle = (along * place).sum(1) / mass
+        assert middle.abs().max() < 0.15 * 20.5 * 1.5 + 1  # moved by m at most, under the inverse map
+        assert middle.std() > 0.5
+    share = mass / (25 * 255)  # the area goes as the square of the size
+    assert share.min() > math.exp(-0.6) * 0.9 and share.max() < math.exp(0.6) * 1.1 and share.std() > 0.1
+
+
+def test_a_warped_view_can_stand_still_and_mirrors_only_if_asked(monkeypatch):
+    monkeypatch.setattr(Warped, "angle", 0.0)
+    monkeypatch.setattr(Warped, "size", 0.0)
+    monkeypatch.setattr(Warped, "lean", 0.0)
+    x = torch.randint(0, 256, (64, 3, 12, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(Warped(shift=0)(x), x.float(), atol=0.02)
+    mirrored = Warped(flip=True, shift=0)(x)
+    same = torch.isclose(mirrored, x.float(), atol=0.02).all(3).all(2).all(1)
+    other = torch.isclose(mirrored, x.flip(3).float(), atol=0.02).all(3).all(2).all(1)
+    assert (same ^ other).all() and 10 < int(same.sum()) < 54

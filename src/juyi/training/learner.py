@@ -81,7 +81,7 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
     )
     augment: str = hyperparameter(
         default="none",
-        help="how training images are changed: none, weak (shifted) or strong (RandAugment)",
+        help="how training images are changed: none, weak (shifted), warped (turned, leant) or strong (RandAugment)",
         choices=VIEWS,
     )
     flip: bool = hyperparameter(default=False, help="augment mirrors images too (never for digits or letters)")
