@@ -86,7 +86,9 @@ def test_perturbed_images_stay_in_range_and_the_teacher_is_asked():
 def fitted():
     teacher, data = stripes()
     settings = {"epochs": 100, "batch": 16, "learning_rate": 0.01, "device": "cpu", "precision": "float32"}
-    return AAA(teacher=teacher, epsilon=0.1, perturbations=4, check_every=20, **settings).fit(data)
+    return AAA(
+        teacher=teacher, epsilon=0.1, perturbations=4, held_out=0.5, diversity_weight=1.0, check_every=20, **settings
+    ).fit(data)
 
 
 def test_it_fools_where_random_signs_do_not(fitted):

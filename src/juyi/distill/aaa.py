@@ -83,9 +83,17 @@ class AAA(Distiller):
         default=0.1, help="λ, of how far two perturbations move the features apart", low=0.0, high=1_000.0
     )
     impressions: int = hyperparameter(
-        default=500, help="class impressions that are made where there are no data", low=2, high=10_000_000
+        default=1000, help="class impressions that are made where there are no data", low=2, high=10_000_000
     )
     steps: int = redeclare(ClassImpressions, "steps", 60)
+    least_sure: float = hyperparameter(
+        default=0.99, help="the lowest confidence at which an impression may be finished; the paper's is .55, but real "
+        "rows are surer than that, and harder to fool", low=0.0, high=1.0,
+    )  # fmt: skip
+    most_sure: float = hyperparameter(
+        default=0.9999, help="the highest confidence that is asked of an impression; the paper's is .99",
+        low=0.0, high=1.0,
+    )  # fmt: skip
     smooth: str = redeclare(ClassImpressions, "smooth", "1,2,3")
     perturbations: int = hyperparameter(default=10, help="perturbations that are kept", low=1, high=10_000)
     held_out: float = hyperparameter(
@@ -102,7 +110,8 @@ class AAA(Distiller):
 
     def acquire(self, teacher: Teacher) -> Generator[Stage | Step, None, Rows]:
         """Make class impressions of the teacher, by the stages of their own method."""
-        settings: dict[str, Any] = {name: getattr(self, name) for name in ("impressions", "steps", "smooth")}
+        names = ("impressions", "steps", "smooth", "least_sure", "most_sure")
+        settings: dict[str, Any] = {name: getattr(self, name) for name in names}
         maker = ClassImpressions(**settings)
         maker.check_hyperparameters()
         maker.remarks_ = ()
