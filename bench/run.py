@@ -68,7 +68,7 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
     "labels_1": ("labels 1", range(3)),
     "labels_5": ("labels 5", range(3)),
     "labels_10": ("labels 10", range(3)),
-    "distill_mnist": (
+    "distill_mnist_short": (
         "juyi distill TEACHER:mnist_mlp mnist@train --test mnist@test --student mlp-800-800 --temperature 20 "
         "--soft-weight 1 --hard-weight 0 --epochs 30 --batch 128 --learning-rate 0.002 --precision float32",
         range(3),
