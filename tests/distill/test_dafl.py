@@ -283,3 +283,21 @@ def test_the_teacher_stays_as_it_is():
     assert same(before, bits(teacher.net))
     assert not teacher.net[2]._forward_pre_hooks and not teacher.net.training
     assert all(p.grad is None for p in teacher.net.parameters())
+
+
+def test_views_are_of_the_students_rows_and_the_teacher_sees_the_same(monkeypatch):
+    seen, asked = [], image_teacher()
+    scores = asked.scores
+
+    def watched(x):
+        seen.append(x.detach().clone())
+        return scores(x)
+
+    monkeypatch.setattr(asked, "scores", watched)
+    quick = {"student": "cnn_small_half", "epochs": 1, "epoch_steps": 2, "batch": 8, "student_turns": 1}
+    DAFL(teacher=asked, augment="warped", memory=0, adversarial=0.0, precision="float32", device="cpu", **quick).fit()
+    plain = [*seen]
+    seen.clear()
+    DAFL(teacher=asked, memory=0, adversarial=0.0, precision="float32", device="cpu", **quick).fit()
+    assert len(plain) == len(seen) and plain[0].shape == seen[0].shape
+    assert not torch.allclose(plain[0], seen[0], atol=1.0)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from juyi.augmentation import make_view
 from juyi.data.domain import Domain
 from juyi.distill.base import Distiller
 from juyi.distill.generators import GENERATORS, build_generator
@@ -171,6 +172,7 @@ class DAFL(Distiller):
         memory = Memory(self.memory or 1, teacher.shape, device)
         shown = Memory(SHOWN, teacher.shape, device)
         kept = KeptStatistics(teacher) if self.statistics else None
+        view = make_view(self.augment, flip=self.flip, without=self.excluded, shift=self.shift)  # of the student's rows
         made: list[Tensor] = []  # the rows of this step: they are made once for both turns
 
         def make(batch: None, progress: float) -> dict[str, Tensor]:
@@ -182,6 +184,7 @@ class DAFL(Distiller):
 
         def imitate(batch: None, progress: float) -> dict[str, Tensor]:
             x = self.mix(made[0], memory)
+            x = view(x) if view else x
             with torch.no_grad():
                 said = teacher.scores(x)
             return {"imitation": self.disagreement(student(x), said)}
