@@ -7,10 +7,9 @@ import pickle
 import numpy as np
 import pytest
 
-from juyi import check
 from juyi.adapt import METHODS, AdaBN, SourceOnly
-from juyi.check.adapter import small
-from juyi.check.common import CLASSES, shifted_domains
+from juyi.check.adapter import given, small
+from juyi.check.common import CLASSES, same, shifted_domains
 from juyi.data import Domain
 from juyi.errors import SettingError
 from juyi.training import Checkpoint, Silent
@@ -32,7 +31,7 @@ def partial_domains(seed=0):
 def fitted(name, source, target, epochs=3, **settings):
     method = METHODS[name]
     settings = {"class_shares": "estimated", **settings}
-    return small(method, epochs=epochs, **settings).fit(source, target=check.given(method, target))
+    return small(method, epochs=epochs, **settings).fit(source, target=given(method, target))
 
 
 def bits(method):
@@ -100,7 +99,7 @@ def test_killed_and_resumed_the_same_bits_come_out(name, average, tmp_path, monk
         with contextlib.suppress(Killed):
             learn(Kill(at), folder)
         resumed = learn(folder=folder)
-        assert check.same(bits(whole), bits(resumed)), f"killed at {at} of {counter.count}"
+        assert same(bits(whole), bits(resumed)), f"killed at {at} of {counter.count}"
         assert resumed.class_shares_.tolist() == whole.class_shares_.tolist()
 
 
@@ -111,13 +110,13 @@ def test_hidden_labels_are_not_read():
         small(METHODS["dann"], epochs=3, class_shares="estimated").fit(source, target=t)
         for t in (withheld(target), other)
     )
-    assert check.same(bits(one), bits(two))
+    assert same(bits(one), bits(two))
 
 
 def test_the_sources_shares_are_the_bits_of_before():
     source, target = partial_domains()
     one, two = (small(METHODS["dann"]).fit(source, target=withheld(target)) for _ in range(2))
-    assert check.same(bits(one), bits(two)) and one.class_shares_ is None
+    assert same(bits(one), bits(two)) and one.class_shares_ is None
 
 
 @pytest.mark.parametrize(("method", "words"), [(AdaBN, "the target's statistics"), (SourceOnly, "uses no target row")])

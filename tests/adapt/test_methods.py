@@ -271,7 +271,7 @@ def test_the_cost_of_rows_that_lie_on_one_another_has_a_finite_gradient():
 @QUIET
 @given(st.integers(0, 2**31), st.integers(1, 5))
 def test_the_plan_is_the_best_of_all_permutations(seed, n):
-    cost = normal(n, n, seed=seed)
+    cost = normal(n, n, seed=seed) - 5 * (seed % 2)
     best = min(sum(cost[i, j].item() for i, j in enumerate(order)) for order in itertools.permutations(range(n))) / n
     assert (transport_plan(cost) * cost).sum().item() == pytest.approx(best, abs=1e-5)
 

@@ -47,7 +47,8 @@ def transport_plan(cost: Tensor) -> Tensor:
     """Return the plan γ, N×M, that moves even masses at the least cost, Σ γ_ij cost_ij; exact, without gradient."""
     if not cost.isfinite().all():  # there is no plan; the loop says that the training diverged
         return torch.full_like(cost, torch.nan)
-    plan = ot.emd([], [], cost.detach().double().cpu().numpy())
+    costs = cost.detach().double().cpu().numpy()
+    plan = ot.emd([], [], costs - costs.min())  # the same plan; costs far below 0 are called infeasible
     return torch.from_numpy(plan).to(cost)
 
 
