@@ -115,17 +115,17 @@ def told(request: Request) -> TeacherOptions:
     )  # fmt: skip
 
 
-def part(data: Domain, seed: int) -> tuple[Domain, Domain]:
+def part(data: Domain, seed: int) -> tuple[Domain, Domain | None]:
     """Hold a tenth of the data out, at most 5,000 rows, for looking at the student: labelled rows where there are any.
 
-    Unlabelled rows that are held out tell how often the student answers as its teacher does.
+    Unlabelled rows that are held out tell how often the student answers as its teacher does.  Of very few rows none is.
     """
     if data.labelled.sum() >= 20:
         return hold_out(data, seed=seed)
     held = np.zeros(data.size, bool)
     held[subset_rows(data.size, min(MOST_HELD_OUT, data.size // 10), seed)] = True
     held &= ~data.labelled
-    return (data.select(~held), data.select(held)) if held.any() else (data, data)
+    return (data.select(~held), data.select(held)) if held.any() else (data, None)
 
 
 def read_temperatures(text: str, method: Distiller) -> tuple[float, ...]:
