@@ -34,7 +34,7 @@ from juyi.runs import RunFolder
 from juyi.runs.files import write_json, write_text
 from juyi.runs.scores import write_scores
 from juyi.training import softmax
-from juyi.training.machine import now
+from juyi.training.recording import note_opening
 from juyi.training.watchers import Records
 
 FLOOR = "source_only"
@@ -162,8 +162,7 @@ class Outcome:
         write_json(self.folder.figures / "maps.json", figure)
 
     def _open(self, test: Domain) -> None:
-        self.record["openings"].append({"data": test.name, "when": now()})
-        self.folder.write(self.record)  # before it is opened, so that no opening goes unrecorded
+        note_opening(self.folder, self.record, test.name)
         correct = self._score(test, "test", TARGET)
         if len(self.models) > 1:
             self.record["verdict"] = verdict_from_test(

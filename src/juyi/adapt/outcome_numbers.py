@@ -21,7 +21,7 @@ from juyi.nets import SOURCE, TARGET
 from juyi.runs import RunFolder
 from juyi.runs.files import write_json, write_text
 from juyi.runs.scores import write_scores
-from juyi.training.machine import now
+from juyi.training.recording import note_opening
 from juyi.training.watchers import Records
 
 FLOOR = "source_only"
@@ -74,8 +74,7 @@ class NumbersOutcome:
             )  # fmt: skip
 
     def _open(self, test: Domain) -> None:
-        self.record["openings"].append({"data": test.name, "when": now()})
-        self.folder.write(self.record)  # before it is opened, so that no opening goes unrecorded
+        note_opening(self.folder, self.record, test.name)
         errors = self._score(test, "test", TARGET)
         if len(self.models) > 1:
             self.record["verdict"] = verdict_from_numbers(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from torch import nn
 
@@ -27,16 +25,20 @@ from juyi.training import (
     Rows,
     Served,
     Watcher,
-    check_known,
     choose_device,
-    command_name,
     given_again,
     join_processes,
     write_model,
 )
-from juyi.training.machine import now, peak_memory
-from juyi.training.processes import take_from_first
-from juyi.training.recording import announce, learn_recorded, method_facts
+from juyi.training.recording import (
+    begun_with,
+    learn_recorded,
+    mark_finished,
+    mark_running,
+    method_facts,
+    naming,
+    new_folder,
+)
 from juyi.training.watchers import Records
 
 
@@ -71,13 +73,7 @@ def run(
     if request.rehearse:
         check_rehearsal(given.training, given.target, processes)
     record = first_record(request, method, given, method.check_network(given.training))
-    name = command_name(type(method))
-    if processes.is_first:
-        out = RunFolder.create(out, name, overwrite=overwrite).path
-    folder = RunFolder(Path(take_from_first(str(out), processes)))
-    if processes.is_first:
-        folder.write(record)
-        announce(record, folder, console)
+    folder = new_folder(record, out, overwrite, processes, console)
     return _Work(folder, record, given, method, processes, console).carry_out()
 
 
@@ -103,24 +99,13 @@ def resume(
     """
     record = folder.read_unfinished()
     with folder.resuming_from_record():
-        kind = methods[record["method"]]
-        check_known(kind, record["hyperparameters"])
-        method = kind(**record["hyperparameters"])
-        request = Request(**record["request"])
-        threads, precision = int(record["machine"]["threads"]), record["machine"].get("precision")
-        began_with = fingerprints_in(record)
-        torch.set_num_threads(threads)
-    if precision:
-        method.precision = precision
+        method = begun_with(record, methods)
+        request, began_with = Request(**record["request"]), fingerprints_in(record)
     method.net = given_again(folder, method.net, net)
     given = prepare(request, method)
     folder.check_unchanged(began_with, given.fingerprints)
-    record["status"] = "running"
-    record.pop("error", None)
     processes = join_processes()
-    if processes.is_first:
-        folder.sweep()
-        folder.write(record)
+    mark_running(folder, record, processes)
     return _Work(folder, record, given, method, processes, console or Console(quiet=True)).carry_out()
 
 
@@ -161,13 +146,10 @@ class _Work:
 
     def carry_out(self) -> RunFolder:
         """Learn, then look at what was learnt."""
-        try:
+        with naming(self.folder):
             models = self._learn_all()
             if self.processes.is_first:
                 self._finish(models)
-        except KeyboardInterrupt as stop:
-            # Whoever shows it can say from where the run goes on.
-            raise KeyboardInterrupt(str(self.folder.path)) from stop
         return self.folder
 
     def _learn_all(self) -> dict[str, Adapter]:
@@ -230,9 +212,7 @@ class _Work:
             NumbersOutcome(self.folder, self.record, models).write(given.validation, given.target, given.test)
         else:
             Outcome(self.folder, self.record, models, choice).write(given.validation, given.target, given.test)
-        self.record.update(status="finished", finished=now(), peak_memory=peak_memory())
-        self.folder.write(self.record)
-        shutil.rmtree(self.folder.checkpoint, ignore_errors=True)
+        mark_finished(self.folder, self.record)
 
     def _rehearse(self, method: Adapter) -> dict[str, Any]:
         self.console.print("rehearsing on the source in the target's look", highlight=False)

@@ -6,15 +6,17 @@ import contextlib
 import inspect
 import io
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from juyi.data import Domain
-from juyi.training import Learner, Silent, StageRun, declared
+from juyi.training import Checkpoint, Learner, Silent, StageRun, Watcher, declared
 
 CLASSES = ("a", "b", "c")
 
@@ -74,6 +76,33 @@ class Kill(Silent):
             raise Killed
 
     stage_ends = step_done
+
+
+def resumes(learn: Callable[[Watcher | None, Checkpoint | None], Learner]) -> None:
+    """Fail unless what learns, killed anywhere and resumed, ends with the same bits.
+
+    Args:
+        learn: lets a new method learn under a watcher, with a checkpoint, and returns it.
+    """
+    watcher = Kill(-1)
+    whole = weights(learn(watcher, None))
+    events = watcher.count
+    for at in sorted({1, events // 3, 2 * events // 3, events - 1, events}):
+        with tempfile.TemporaryDirectory() as folder:
+            with contextlib.suppress(Killed):
+                learn(Kill(at), Checkpoint(Path(folder), every=0.0))
+            resumed = learn(None, Checkpoint(Path(folder)))
+            assert same(whole, weights(resumed)), f"killed at event {at} of {events} and resumed, other bits come out"
+
+
+def refused(cases: Iterable[tuple[type[Exception], Callable[[], Any]]]) -> None:
+    """Fail unless each of these raises its error."""
+    for error, bad in cases:
+        try:
+            bad()
+        except error:
+            continue
+        raise AssertionError(f"wrong input did not raise {error.__name__}: {inspect.getsource(bad).strip()}")
 
 
 _OPENED: list[str] | None = None

@@ -32,7 +32,6 @@ def register(app: App, arguments: Sequence[str]) -> None:
         whether distilling helped.
         """
         request = distill.Request(**{key: given[key] for key in REQUEST}, command=shlex.join(["juyi", *arguments]))
-        options.look_here(given["teacher"])
         settings = options.method_from(method, {**given, "teacher": None})
         console = options.progress_console()
         folder = distill.run(request, settings, out=given["out"], overwrite=given["overwrite"], console=console)

@@ -173,8 +173,8 @@ def register(
     def verb(*values: Any, **given: Any) -> Any:
         bound = signature.bind(*values, **{**stored, **given})
         bound.apply_defaults()
-        for named in ("net", "student"):
-            look_here(bound.arguments.get(named))
+        for named in ("net", "student", "teacher"):
+            _look_here(bound.arguments.get(named))
         return function(**bound.arguments)
 
     verb.__doc__ = function.__doc__
@@ -193,7 +193,7 @@ def value_of(arguments: Sequence[str], option: str) -> str | None:
     return None
 
 
-def look_here(net: str | None) -> None:
+def _look_here(net: str | None) -> None:
     """Let `module:factory` be found in the folder where the person stands, who typed it, after all that is installed.
 
     It is not done for what a run's file says: that could name code which lies there.

@@ -23,7 +23,6 @@ def register(app: App, arguments: Sequence[str]) -> None:
         console = options.progress_console()
         record = folder.read()
         if record.get("room") == "distill":
-            options.look_here(given["teacher"])
             distill.resume(folder, console=console, methods=distill.METHODS, net=given["net"], teacher=given["teacher"])
         elif "online" in record:
             online.resume(folder, console=console, methods=online.METHODS, net=given["net"])

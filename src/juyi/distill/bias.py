@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from scipy.special import log_softmax
 from torch import nn
 
 from juyi.data.domain import Domain
@@ -35,7 +36,7 @@ def bias_by_labels(scores: np.ndarray, y: np.ndarray) -> np.ndarray:
     wanted = np.bincount(y, minlength=scores.shape[1]) / n
 
     def loss(bias: np.ndarray) -> tuple[float, np.ndarray]:
-        logs = _log_softmax(scores + bias)
+        logs = log_softmax(scores + bias, axis=1)
         value = -logs[np.arange(n), y].mean() + PENALTY * (bias**2).sum() / 2
         return float(value), np.exp(logs).mean(0) - wanted + PENALTY * bias
 
@@ -61,7 +62,7 @@ def bias_by_shares(scores: np.ndarray, shares: np.ndarray, rounds: int = 1_000) 
     wanted = np.maximum(np.asarray(shares, float), 1e-6)
     wanted, bias = wanted / wanted.sum(), np.zeros(scores.shape[1])
     for _ in range(rounds):
-        step = np.log(wanted) - np.log(np.maximum(np.exp(_log_softmax(scores + bias)).mean(0), 1e-12))
+        step = np.log(wanted) - np.log(np.maximum(np.exp(log_softmax(scores + bias, axis=1)).mean(0), 1e-12))
         bias += step
         if np.abs(step).max() < 1e-6:
             break
@@ -109,9 +110,3 @@ def last_bias(student: Network, teacher: Teacher) -> nn.Linear:
     if layer.bias is None:
         raise SettingError(f"--correct-bias: the last layer of {student.name} has no bias; name another student")
     return layer
-
-
-def _log_softmax(scores: np.ndarray) -> np.ndarray:
-    logs: np.ndarray = scores - scores.max(1, keepdims=True)
-    normalised: np.ndarray = logs - np.log(np.exp(logs).sum(1, keepdims=True))
-    return normalised

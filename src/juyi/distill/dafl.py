@@ -201,9 +201,7 @@ class DAFL(Distiller):
         epochs = self.passes(batches, self.epochs)
         yield Stage("make and imitate", over=batches, turns=turns, epochs=epochs, keeps=[memory])
         yield Step("show", show, keeps=[shown])
-        with torch.no_grad():
-            scores = teacher.scores(shown.rows()).float()
-        self.impressions_ = shown.as_domain(teacher, scores, "generated")
+        self.impressions_, scores = shown.told_by(teacher, "generated")
         self.impression_scores_ = scores.cpu().numpy()
         return student
 
@@ -214,7 +212,7 @@ class DAFL(Distiller):
         gaps: list[Tensor] = []
         with kept.watched(gaps) if kept else contextlib.nullcontext():
             scores, features = teacher.look(x)
-        found = {"none": 0.0 * x.mean()}  # without any loss it stays as it began
+        found: dict[str, Tensor] = {}
         if self.one_hot:
             found["one_hot"] = self.one_hot * one_hot_loss(scores)
         if self.activation:
@@ -225,7 +223,7 @@ class DAFL(Distiller):
             found["adversarial"] = -self.adversarial * self.disagreement(student(x), scores)
         if self.statistics:
             found["statistics"] = self.statistics * torch.stack(gaps).sum()
-        return found if len(found) == 1 else {name: loss for name, loss in found.items() if name != "none"}
+        return found or {"none": 0.0 * x.mean()}  # without any loss it stays as it began
 
     def disagreement(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return D of the scores of student and teacher, N×C: what the student makes small, and the generator large."""

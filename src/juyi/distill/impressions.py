@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from juyi.data.domain import Domain
 from juyi.distill.memory import Memory
 from juyi.distill.soft import SoftTargets
 from juyi.distill.teacher import Teacher
@@ -24,7 +23,6 @@ from juyi.training import (
     StageGenerator,
     Steps,
     Turn,
-    compute_rows,
     hyperparameter,
     redeclare,
 )
@@ -226,9 +224,6 @@ class FromImpressions(SoftTargets, Learner):
 
     def look_back(self, teacher: Teacher, memory: Memory, kind: str) -> tuple[Rows, Tensor]:
         """Ask the teacher of what was made, and leave both with the method."""
-        blank = np.zeros(memory.held, np.int64)
-        made = Rows(Domain(memory.rows().cpu().numpy(), blank, classes=teacher.classes), teacher.device)
-        scores = compute_rows(teacher.scores, made)
-        self.impressions_ = memory.as_domain(teacher, scores, f"{kind} impressions")
+        self.impressions_, scores = memory.told_by(teacher, f"{kind} impressions")
         self.impression_scores_ = scores.cpu().numpy().astype(np.float32)
         return Rows(self.impressions_, teacher.device), scores

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from juyi.data.domain import Domain
 from juyi.distill.teacher import Teacher
+from juyi.training import Rows, compute_rows
 
 
 class Memory:
@@ -56,11 +57,12 @@ class Memory:
         """All rows that it holds, in the order of their places."""
         return self._rows[: self.held]
 
-    def as_domain(self, teacher: Teacher, scores: Tensor, name: str) -> Domain:
-        """Return what it holds as data, each row of the class that the teacher answers; `scores` are its scores."""
+    def told_by(self, teacher: Teacher, name: str) -> tuple[Domain, Tensor]:
+        """Return what it holds as data, each row of the class that the teacher answers, and its scores, N×C."""
         x = self.rows().cpu().numpy()
+        scores = compute_rows(teacher.scores, Rows(Domain(x, name=name), teacher.device))
         y = scores.argmax(1).cpu().numpy().astype(np.int64)
-        return Domain(x, y, classes=teacher.classes, name=name)
+        return Domain(x, y, classes=teacher.classes, name=name), scores
 
     def state_dict(self) -> dict[str, Any]:
         """What is stored: the rows that it holds, and how many were ever added."""

@@ -15,7 +15,8 @@ from juyi.measure import verdict_from_test, wilson_interval
 from juyi.measure.figures import clean, picture
 from juyi.runs import RunFolder
 from juyi.runs.files import write_bytes, write_json
-from juyi.training.machine import now
+from juyi.training import softmax
+from juyi.training.recording import note_opening
 
 TEACHER, ALONE = "teacher", "student_alone"
 Scorer = Callable[[Domain], np.ndarray]
@@ -46,8 +47,7 @@ class Outcome:
             write_impressions(self.folder, made, method.impression_scores_)
         self.record["verdict"] = {"answer": None, "sentence": self._sentence()}
         if given.test is not None:
-            self.record["openings"].append({"data": given.test.name, "when": now()})
-            self.folder.write(self.record)  # before it is opened, so that no opening goes unrecorded
+            note_opening(self.folder, self.record, given.test.name)
             correct = self._look_at(given.test, "test")
             self.record["verdict"] = self._verdict(correct, "images" if given.test.is_images else "rows")
 
@@ -114,8 +114,7 @@ def write_impressions(folder: RunFolder, made: Domain, scores: np.ndarray) -> No
     write_array(folder, "impressions.npz", x=made.x, y=names[made.y], classes=names)
     if not made.is_images:
         return
-    logs = scores - scores.max(1, keepdims=True)
-    sure = np.exp(logs.max(1)) / np.exp(logs).sum(1)
+    sure = softmax(scores).max(1)
     shown = []
     for code, name in enumerate(made.classes or ()):
         rows = np.flatnonzero(made.y == code)

@@ -14,7 +14,7 @@ from juyi.measure.figures import clean, picture
 from juyi.runs import RunFolder
 from juyi.runs.files import write_json
 from juyi.training import Rows, compute_rows
-from juyi.training.machine import now
+from juyi.training.recording import note_opening
 
 
 def write_perturbations(folder: RunFolder, record: dict[str, Any], given: Given, method: Any) -> None:
@@ -35,8 +35,7 @@ def write_perturbations(folder: RunFolder, record: dict[str, Any], given: Given,
         if data is None:
             continue
         if role == "test":
-            record["openings"].append({"data": data.name, "when": now()})
-            folder.write(record)  # before it is opened, so that no opening goes unrecorded
+            note_opening(folder, record, data.name)
         results += fooling_results(data, role, record["serves"], method)
     record["verdict"] = {"answer": None, "sentence": sentence(results, method.epsilon)}
     shown = given.test or given.validation or made

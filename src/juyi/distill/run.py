@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from sklearn.base import clone
 from torch import Tensor, nn
@@ -31,17 +29,21 @@ from juyi.training import (
     Processes,
     Rows,
     Watcher,
-    check_known,
     choose_device,
-    command_name,
     compute_rows,
     given_again,
     join_processes,
     write_model,
 )
-from juyi.training.machine import now, peak_memory
-from juyi.training.processes import take_from_first
-from juyi.training.recording import announce, learn_recorded, method_facts
+from juyi.training.recording import (
+    begun_with,
+    learn_recorded,
+    mark_finished,
+    mark_running,
+    method_facts,
+    naming,
+    new_folder,
+)
 
 
 def run(
@@ -73,13 +75,7 @@ def run(
     processes = join_processes()
     given = prepare(request, method)
     record = first_record(request, method, given)
-    name = command_name(type(method))
-    if processes.is_first:
-        out = RunFolder.create(out, name, overwrite=overwrite).path
-    folder = RunFolder(Path(take_from_first(str(out), processes)))
-    if processes.is_first:
-        folder.write(record)
-        announce(record, folder, console)
+    folder = new_folder(record, out, overwrite, processes, console)
     return _Work(folder, record, given, method, processes, console).carry_out()
 
 
@@ -107,15 +103,8 @@ def resume(
     """
     record = folder.read_unfinished()
     with folder.resuming_from_record():
-        kind = methods[record["method"]]
-        check_known(kind, record["hyperparameters"])
-        method = kind(**record["hyperparameters"])
-        request = Request(**record["request"])
-        threads, precision = int(record["machine"]["threads"]), record["machine"].get("precision")
-        began_with = fingerprints_in(record)
-        torch.set_num_threads(threads)
-    if precision:
-        method.precision = precision
+        method = begun_with(record, methods)
+        request, began_with = Request(**record["request"]), fingerprints_in(record)
     method.student = given_again(folder, method.student, net)
     for member in request.teacher.split(","):
         if is_code(member.strip()) and teacher != request.teacher:
@@ -124,12 +113,8 @@ def resume(
             )
     given = prepare(request, method)
     folder.check_unchanged(began_with, given.fingerprints)
-    record["status"] = "running"
-    record.pop("error", None)
     processes = join_processes()
-    if processes.is_first:
-        folder.sweep()
-        folder.write(record)
+    mark_running(folder, record, processes)
     return _Work(folder, record, given, method, processes, console or Console(quiet=True)).carry_out()
 
 
@@ -181,13 +166,11 @@ class _Work:
 
     def carry_out(self) -> RunFolder:
         """Learn, then look at what was learnt."""
-        try:
+        with naming(self.folder):
             models = {name: self._learn(name, method) for name, method in self._students().items()}
             if self.processes.is_first:
                 self._finish(models)
-        except KeyboardInterrupt as stop:
-            # Whoever shows it can say from where the run goes on.
-            raise KeyboardInterrupt(str(self.folder.path)) from stop
+                mark_finished(self.folder, self.record)
         return self.folder
 
     def _students(self) -> dict[str, Distiller]:
@@ -223,8 +206,7 @@ class _Work:
         name, device = self.record["method"], choose_device(self.method.device)
         self.record["serves"] = name
         if self.method.makes == "perturbations":
-            write_perturbations(self.folder, self.record, self.given, self.method)
-            return self._end()
+            return write_perturbations(self.folder, self.record, self.given, self.method)
         teacher = self.given.teacher
 
         def scorer(answer: Callable[[Tensor], Tensor]) -> Scorer:
@@ -245,12 +227,6 @@ class _Work:
             self.record["temperatures"] = self._temperatures(models)
             write_temperatures(self.folder, self.record["temperatures"])
         Outcome(self.folder, self.record, scorers).write(self.given, self.method)
-        self._end()
-
-    def _end(self) -> None:
-        self.record.update(status="finished", finished=now(), peak_memory=peak_memory())
-        self.folder.write(self.record)
-        shutil.rmtree(self.folder.checkpoint, ignore_errors=True)
 
     def _temperatures(self, models: dict[str, Distiller]) -> list[dict[str, Any]]:
         """Accuracy of each temperature's student on held-out rows; agreement with the teacher where no label is."""

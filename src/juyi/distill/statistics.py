@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from juyi.distill.teacher import Teacher
 from juyi.errors import SettingError
-from juyi.nets import SOURCE, TARGET, DomainBatchNorm
-from juyi.nets.normalisation import BATCH_NORMS
+from juyi.nets import DomainBatchNorm
+from juyi.nets.normalisation import BATCH_NORMS, serving_statistics
 
 
 def gaussian_gap(mean: Tensor, variance: Tensor, kept_mean: Tensor, kept_variance: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class KeptStatistics:
         def see(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             x = inputs[0].float()
             variance, mean = torch.var_mean(x, dim=[d for d in range(x.dim()) if d != 1], correction=0)
-            gaps.append(gaussian_gap(mean, variance, *kept(layer)))
+            gaps.append(gaussian_gap(mean, variance, *serving_statistics(layer)))
 
         hooks = [layer.register_forward_pre_hook(see) for layer in self.layers]
         try:
@@ -76,18 +76,6 @@ class KeptStatistics:
         finally:
             for hook in hooks:
                 hook.remove()
-
-
-def kept(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return the running mean and variance by which a layer of batch norm serves."""
-    if isinstance(layer, DomainBatchNorm):
-        domain = layer.domain if layer.get_buffer(f"{layer.domain}_seen") else _other(layer.domain)
-        return layer.get_buffer(f"{domain}_mean"), layer.get_buffer(f"{domain}_variance")
-    return layer.get_buffer("running_mean"), layer.get_buffer("running_var")
-
-
-def _other(domain: str) -> str:
-    return SOURCE if domain == TARGET else TARGET
 
 
 def _keeps(layer: nn.Module) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -172,17 +173,10 @@ def resnet18(shape: tuple[int, ...], outputs: int, norm: str = "shared") -> Part
     return Parts(body, 512, nn.Linear(512, outputs))
 
 
-def _flat(shape: tuple[int, ...]) -> int:
-    inputs = 1
-    for length in shape:
-        inputs *= length
-    return inputs
-
-
 def mlp_features(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
     """Two hidden layers of 128 and 64 units, for tables and embeddings."""
     body = nn.Sequential(
-        nn.Flatten(), nn.Linear(_flat(shape), 128), normalisation(norm, 128, flat=True), nn.ReLU(),
+        nn.Flatten(), nn.Linear(math.prod(shape), 128), normalisation(norm, 128, flat=True), nn.ReLU(),
         nn.Linear(128, 64), normalisation(norm, 64, flat=True), nn.ReLU(),
     )  # fmt: skip
     return Parts(body, 64, nn.Linear(64, outputs))
@@ -197,7 +191,7 @@ def mlp_of(widths: Sequence[int]) -> Callable[[tuple[int, ...], int, str], Parts
 
     def make(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
         layers: list[nn.Module] = [nn.Flatten()]
-        for inputs, width in pairwise((_flat(shape), *widths)):
+        for inputs, width in pairwise((math.prod(shape), *widths)):
             layers += [nn.Linear(inputs, width), normalisation(norm, width, flat=True), nn.ReLU(), nn.Dropout(0.0)]
         return Parts(nn.Sequential(*layers), widths[-1], nn.Linear(widths[-1], outputs))
 
@@ -206,7 +200,7 @@ def mlp_of(widths: Sequence[int]) -> Callable[[tuple[int, ...], int, str], Parts
 
 def linear(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
     """No body: the features are the inputs themselves, and the head is linear; for tables of few columns."""
-    width = _flat(shape)
+    width = math.prod(shape)
     return Parts(nn.Flatten(), width, nn.Linear(width, outputs))
 
 

@@ -139,6 +139,18 @@ BATCH_NORMS = (DomainBatchNorm, *ORDINARY_BATCH_NORMS)
 """Every layer that keeps a running mean and variance."""
 
 
+def serving_statistics(layer: Any) -> tuple[Tensor, Tensor]:
+    """Return the running mean and variance by which a layer of batch norm serves: of the target, if it was seen.
+
+    >>> serving_statistics(nn.BatchNorm1d(2))[1].tolist()
+    [1.0, 1.0]
+    """
+    if not isinstance(layer, DomainBatchNorm):
+        return layer.running_mean, layer.running_var
+    domain = TARGET if layer.get_buffer(f"{TARGET}_seen") else SOURCE
+    return layer.get_buffer(f"{domain}_mean"), layer.get_buffer(f"{domain}_variance")
+
+
 def domain_batch_norm(module: nn.Module) -> nn.Module:
     """Turn the batch norm layers of any module into `DomainBatchNorm`, in place, and return it.
 

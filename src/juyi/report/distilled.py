@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from juyi.report.charts import Figure
-from juyi.report.markup import escape, finite, quantity, section
+from juyi.report.markup import escape, finite, image, quantity, section
 
 MADE_NOTE = (
     "Where there were no data, the method made its own, from the teacher alone. These are some of them, under the "
@@ -54,16 +52,9 @@ def impressions(figure: dict[str, Any]) -> str:
     """Show what a method without data has made, a row of pictures for each class."""
     groups: dict[str, list[str]] = {str(name): [] for name in figure.get("classes") or []}
     for entry in figure.get("images") or []:
-        try:
-            png = base64.b64encode(base64.b64decode(str(entry["png"]), validate=True)).decode()
-            name = str(entry["class"])
-        except (KeyError, TypeError, binascii.Error):
-            continue
-        sure = escape(quantity(entry.get("confidence")))
-        groups.setdefault(name, []).append(
-            f'<li><img src="data:image/png;base64,{png}" alt="made for {escape(name)}, {sure}">'
-            f"<small>{sure}</small></li>"
-        )
+        name, sure = str(entry.get("class")), quantity(entry.get("confidence"))
+        if "class" in entry and (drawn := image(entry.get("png"), f"made for {name}, {sure}")):
+            groups.setdefault(name, []).append(f"<li>{drawn}<small>{escape(sure)}</small></li>")
     rows = "".join(
         f'<div class="made"><b>{escape(name)}</b><ul>{"".join(cards)}</ul></div>'
         for name, cards in groups.items()
@@ -80,25 +71,16 @@ def perturbations(figure: dict[str, Any]) -> str:
     drawn = [image(png, "a perturbation") for png in figure.get("perturbations") or []]
     rows = []
     for entry in figure.get("rows") or []:
-        said = [escape(entry.get(f"says_{when}")) for when in ("before", "after")]
+        said = [str(entry.get(f"says_{when}")) for when in ("before", "after")]
         pair = [image(entry.get(when), f"{when}: {name}") for when, name in zip(("before", "after"), said, strict=True)]
         changed = " differ" if said[0] != said[1] else ""
         rows.append(
-            f'<li class="card{changed}">{"".join(pair)}<span class="says before">{said[0]}</span>'
-            f'<span class="says after">{said[1]}</span></li>'
+            f'<li class="card{changed}">{"".join(pair)}<span class="says before">{escape(said[0])}</span>'
+            f'<span class="says after">{escape(said[1])}</span></li>'
         )
     body = f'<div class="made"><b>perturbations</b><ul>{"".join(f"<li>{one}</li>" for one in drawn)}</ul></div>'
     body += f'<ul class="cards">{"".join(rows)}</ul>'
     return section("perturbations", "One perturbation for every row", body if any(drawn) else "", PERTURBED_NOTE)
-
-
-def image(png: object, what: str) -> str:
-    """Set a picture, base64; nothing where it is none."""
-    try:
-        plain = base64.b64encode(base64.b64decode(str(png), validate=True)).decode()
-    except binascii.Error:
-        return ""
-    return f'<img src="data:image/png;base64,{plain}" alt="{escape(what)}">'
 
 
 def temperatures(figure: dict[str, Any], drawn: dict[str, dict[str, Figure]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import math
@@ -134,6 +135,21 @@ def definitions(title: str, rows: Iterable[tuple[object, object]]) -> str:
     """Write a titled table of settings, a row each; nothing if there are none."""
     body = "".join(f'<tr><th scope="row">{escape(key)}</th><td>{escape(plain(value))}</td></tr>' for key, value in rows)
     return f'<table class="settings"><caption>{escape(title)}</caption><tbody>{body}</tbody></table>' if body else ""
+
+
+def image(png: object, what: str) -> str:
+    """Set a picture, PNG in base64; nothing where it is none.
+
+    >>> image("AAAA", "a <b>"), image("no!", "x"), image(None, "x")
+    ('<img src="data:image/png;base64,AAAA" alt="a &lt;b&gt;">', '', '')
+    """
+    try:
+        plain = base64.b64encode(base64.b64decode(png, validate=True)).decode() if isinstance(png, str) else ""
+    except ValueError:
+        plain = ""
+    if not plain:
+        return ""
+    return f'<img src="data:image/png;base64,{plain}" alt="{escape(what)}">'
 
 
 def section(identity: str, title: str, body: str, lead: str = "") -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable
 from typing import Any
 
-from juyi.report.markup import definitions, escape, finite, is_share, label, memory, quantity, section
+from juyi.report.markup import definitions, escape, finite, image, is_share, label, memory, quantity, section
 from juyi.report.summary import FLOOR, FLOORS, headline, interval_text
 
 ANSWERS = {
@@ -176,17 +174,15 @@ def least_sure(figure: dict[str, Any], record: dict[str, Any]) -> str:
     """Show the target images of which the served model is least sure, with what both models say."""
     cards = []
     for entry in figure.get("images") or []:
-        try:
-            png = base64.b64encode(base64.b64decode(str(entry["png"]), validate=True)).decode()
-        except (KeyError, TypeError, binascii.Error):
-            continue
         name = str(entry.get("name"))
         says = escape(entry.get("prediction"))
+        drawn = image(entry.get("png"), f"{name}: {entry.get('prediction')}")
+        if not drawn:
+            continue
         floor = escape(entry.get("prediction_floor"))
         differ = " differ" if says != floor else ""
         cards.append(
-            f'<li class="card{differ}"><img src="data:image/png;base64,{png}" '
-            f'alt="{escape(name)}: {says}">'
+            f'<li class="card{differ}">{drawn}'
             f'<span class="says after">{says} <small>{escape(quantity(entry.get("confidence")))}</small></span>'
             f'<span class="says before">{floor} <small>{escape(quantity(entry.get("confidence_floor")))}</small></span>'
             f'<span class="file" title="{escape(name)}">{escape(name.rsplit("/", 1)[-1])}</span></li>'

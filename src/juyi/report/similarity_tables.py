@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable
 from typing import Any
 
-from juyi.report.markup import escape, finite
+from juyi.report.markup import escape, finite, image
 from juyi.report.similarity_words import SHARES, figure, interval, number, p_text, says, title
 
 Result = dict[str, Any]
@@ -198,11 +196,9 @@ def entry(row: dict[str, Any], is_image: bool) -> str:
     if not is_image:
         because = ", ".join(f"{escape(column)} {number(value)}" for column, value in row.get("because") or [])
         return f"<li><strong>{escape(name)}</strong> <small>{sure:.0%}</small> {because}</li>"
-    try:
-        png = base64.b64encode(base64.b64decode(str(row["png"]), validate=True)).decode()
-    except (KeyError, binascii.Error):
+    drawn = image(row.get("png"), name)
+    if not drawn:
         return ""
     return (
-        f'<li class="card"><img src="data:image/png;base64,{png}" alt="{escape(name)}">'
-        f'<span class="file" title="{escape(name)}">{file}</span><small>{sure:.1%}</small></li>'
+        f'<li class="card">{drawn}<span class="file" title="{escape(name)}">{file}</span><small>{sure:.1%}</small></li>'
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
@@ -11,13 +14,16 @@ from rich.console import Console
 from juyi.errors import JuyiError
 from juyi.runs import RunFolder
 from juyi.training.checkpoint import Checkpoint
-from juyi.training.hyperparameters import Method, command_name, declared
+from juyi.training.hyperparameters import Method, check_known, command_name, declared
 from juyi.training.learn import Silent, Watcher
 from juyi.training.learner import Learner
-from juyi.training.machine import describe_machine, now, versions
+from juyi.training.machine import describe_machine, now, peak_memory, versions
 from juyi.training.precision import choose_device
+from juyi.training.processes import Processes, take_from_first
 from juyi.training.stage_run import StageRun
 from juyi.training.watchers import Bar, Log, Together
+
+M = TypeVar("M", bound=Learner)
 
 
 def announce(record: dict[str, Any], folder: RunFolder, console: Console) -> None:
@@ -34,6 +40,73 @@ def announce(record: dict[str, Any], folder: RunFolder, console: Console) -> Non
     for note in record["notes"]:
         console.print(f"note: {note}")
     console.print(f"run folder: {folder.path}")
+
+
+def new_folder(
+    record: dict[str, Any], out: Path | str | None, overwrite: bool, processes: Processes, console: Console
+) -> RunFolder:
+    """Make the folder of a run, the same for all processes; the first writes the record and says what it works on.
+
+    Args:
+        record: what run.json holds before the first step.
+        out: the folder; None takes the first free `runs/METHOD-N`.
+        overwrite: replace a run that is there.
+        processes: those that work together.
+        console: where it is said.
+    """
+    if processes.is_first:
+        out = RunFolder.create(out, record["method"], overwrite=overwrite).path
+    folder = RunFolder(Path(take_from_first(str(out), processes)))
+    if processes.is_first:
+        folder.write(record)
+        announce(record, folder, console)
+    return folder
+
+
+def begun_with(record: dict[str, Any], methods: Mapping[str, type[M]]) -> M:
+    """Return the method with which a run began, unfitted, and set the number of threads that it had.
+
+    To be called within `RunFolder.resuming_from_record`.
+    """
+    kind = methods[record["method"]]
+    check_known(kind, record["hyperparameters"])
+    method = kind(**record["hyperparameters"])
+    threads, precision = int(record["machine"]["threads"]), record["machine"].get("precision")
+    torch.set_num_threads(threads)
+    if precision:
+        method.precision = precision
+    return method
+
+
+def mark_running(folder: RunFolder, record: dict[str, Any], processes: Processes) -> None:
+    """Write down that a run goes on, and sweep up what its killed process left."""
+    record["status"] = "running"
+    record.pop("error", None)
+    if processes.is_first:
+        folder.sweep()
+        folder.write(record)
+
+
+def note_opening(folder: RunFolder, record: dict[str, Any], data: str) -> None:
+    """Write down that a test is opened: before it is, so that no opening goes unrecorded."""
+    record["openings"].append({"data": data, "when": now()})
+    folder.write(record)
+
+
+def mark_finished(folder: RunFolder, record: dict[str, Any]) -> None:
+    """Write down that a run is finished, and remove what it could have been resumed from."""
+    record.update(status="finished", finished=now(), peak_memory=peak_memory())
+    folder.write(record)
+    shutil.rmtree(folder.checkpoint, ignore_errors=True)
+
+
+@contextmanager
+def naming(folder: RunFolder) -> Iterator[None]:
+    """Let an interruption name the folder: whoever shows it can say from where the run goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(str(folder.path)) from stop
 
 
 def method_facts(method: Learner) -> dict[str, Any]:

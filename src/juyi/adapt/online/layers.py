@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from juyi.nets import BATCH_NORMS, SOURCE, TARGET, DomainBatchNorm, Network
+from juyi.nets import BATCH_NORMS, DomainBatchNorm, Network
+from juyi.nets.normalisation import serving_statistics
 
 MOMENTUM = 0.1
 """How fast the statistics that serve after the stream follow those of the batches: the usual value of batch norm."""
@@ -54,7 +55,7 @@ class MixedBatchNorm(nn.Module):
 
     def __init__(self, layer: Any, prior: float) -> None:
         super().__init__()
-        mean, variance = _statistics(layer)
+        mean, variance = serving_statistics(layer)
         for name in ("", "lasting_"):
             self.register_buffer(f"{name}mean", mean.detach().clone())
             self.register_buffer(f"{name}variance", variance.detach().clone())
@@ -81,13 +82,6 @@ class MixedBatchNorm(nn.Module):
         if self._last is not None:
             self.lasting_mean.lerp_(self._last[0], MOMENTUM)
             self.lasting_variance.lerp_(self._last[1], MOMENTUM)
-
-
-def _statistics(layer: Any) -> tuple[Tensor, Tensor]:
-    if not isinstance(layer, DomainBatchNorm):
-        return layer.running_mean, layer.running_var
-    domain = TARGET if layer.get_buffer("target_seen") else SOURCE
-    return layer.get_buffer(f"{domain}_mean"), layer.get_buffer(f"{domain}_variance")
 
 
 def _affine(layer: Any) -> tuple[Tensor | None, Tensor | None]:

@@ -21,7 +21,7 @@ from juyi.measure import (
 from juyi.runs import RunFolder, labels_seen
 from juyi.runs.files import write_json
 from juyi.training import Served
-from juyi.training.machine import now
+from juyi.training.recording import note_opening
 
 POINTS = 200
 """The most points of a line over the stream."""
@@ -78,8 +78,7 @@ class Outcome:
         """Score the test: the answers as they were given where its rows are the stream's, else the model after it."""
         test = given.test
         assert test is not None
-        self.record["openings"].append({"data": test.name, "when": now()})
-        self.folder.write(self.record)  # before it is opened, so that no opening goes unrecorded
+        note_opening(self.folder, self.record, test.name)
         known = test.labelled
         if given.test_is_stream:
             scored = "the answers as the stream passed"
