@@ -1,18 +1,18 @@
 """Which of DAFL's losses matter: short runs on MNIST without its data, each part a JSON file; what is there stays.
 
-    JUYI_DATA=... python bench/dafl_ablation.py TEACHER
+    JUYI_DATA=... python bench/dafl_ablation.py
 
-TEACHER is the run of a LeNet-5 on MNIST.  The student, of half its width, is scored on development data
+The teacher is the `mnist_lenet5` of bench/run.py, seed 0.  The student, of half its width, is scored on development data
 (mnist@train[:5000]), never on the test set.  The paper's figures (200 epochs, test set): all three 98.20, one-hot and
 entropy 97.25, entropy alone 88.14, one-hot alone 78.77, none 88.01.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from pathlib import Path
+
+from run import find_teacher, keep
 
 import juyi
 from juyi.distill import DAFL
@@ -33,8 +33,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 STEPS = 600
 
 
-def main(teacher: str) -> None:
-    RESULTS.mkdir(parents=True, exist_ok=True)
+def main() -> None:
     development = juyi.load("mnist@train[:5000]")
     for name, parts in PARTS.items():
         place = RESULTS / f"{name}.json"
@@ -43,18 +42,18 @@ def main(teacher: str) -> None:
         weights = {**OFF, **{part: ON[part] for part in parts}}
         settings = {**weights, "epochs": 1, "epoch_steps": STEPS, "student_turns": 3, "random_state": 0}
         began, busy = time.time(), time.process_time()
-        fitted = DAFL(teacher=teacher, student="lenet5_half", **settings).fit()
+        fitted = DAFL(teacher=find_teacher("mnist_lenet5", 0), student="lenet5_half", **settings).fit()
         record = {
+            "command": "python bench/dafl_ablation.py",
             "parts": list(parts),
             "settings": settings,
             "scored_on": "mnist@train[:5000], development data",
             "accuracy": fitted.score(development),
-            "seconds": round(time.time() - began, 1),
             "cpu_seconds": round(time.process_time() - busy, 1),
         }
-        place.write_text(json.dumps(record, indent=1) + "\n")
+        keep(record, place, began)
         print(name, record["accuracy"], record["cpu_seconds"], flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

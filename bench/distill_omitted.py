@@ -34,7 +34,7 @@ PARTS = {"three": (lambda y: y != 3, 15), "seven_eight": (lambda y: (y == 7) | (
 def part(name: str, seed: int) -> dict:
     """Train, correct, and count errors on the test."""
     stays, epochs = PARTS[name]
-    teacher = as_teacher(bench.with_teacher("TEACHER:mnist_mlp", seed)[0])
+    teacher = as_teacher(bench.find_teacher("mnist_mlp", seed))
     training, held = hold_out(juyi.load("mnist@train"), seed=seed)
     few = training.select(stays(training.y))
     student = Hinton(teacher=teacher, epochs=epochs, random_state=seed, **SETTINGS).fit(few)

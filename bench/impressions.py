@@ -1,9 +1,9 @@
 """Three ways to make images from a teacher alone, beside real ones, at equal number: variety, relations, students.
 
-    JUYI_DATA=... python bench/impressions.py TEACHERS    write bench/results/impressions/WAY-SEED.json
-    python bench/impressions.py --show                    print what is in them
+    JUYI_DATA=... python bench/impressions.py write bench/results/impressions/WAY-SEED.json
+    python bench/impressions.py --show             print what is in them
 
-TEACHERS is a folder with the runs `mnist_lenet5-SEED`, made by `juyi train`.  Each way makes `ROWS` images of MNIST:
+The teachers are the `mnist_lenet5` of bench/run.py.  Each way makes `ROWS` images of MNIST:
 class impressions, data impressions (`zskd`), and a generator (`dafl`); the fourth takes real training images.  Then a
 `lenet5_half` learns from them, always by the same recipe, and its accuracy is taken on the test images.  How varied
 the images of a class are, and whether classes are related as in real images, is measured in the teacher's features
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from run import keep
+from run import find_teacher, keep
 
 import juyi
 from juyi.distill import DAFL, ZSKD, ClassImpressions, Distiller, Hinton, Teacher
@@ -49,14 +49,14 @@ STUDENT = {"temperature": 20.0, "soft_weight": 1.0, "hard_weight": 0.0, "learnin
 STUDENT |= {"epochs": 64, "student": "lenet5_half", "precision": "float32"}
 
 
-def main(teachers: Path) -> None:
+def main() -> None:
     """Make what is missing."""
     for seed in SEEDS:
         for way in WAYS:
-            place, folder = PLACES / f"{way}-{seed}.json", teachers / f"mnist_lenet5-{seed}"
-            if not place.exists() and (folder / "report.html").exists():
+            place = PLACES / f"{way}-{seed}.json"
+            if not place.exists():
                 began = time.time()
-                keep(look(way, folder, seed), place, began)
+                keep(look(way, find_teacher("mnist_lenet5", seed), seed), place, began)
                 print(place.name, f"{time.time() - began:.0f} s", flush=True)
 
 
@@ -92,7 +92,7 @@ def look(way: str, folder: Path, seed: int) -> dict:
     low, high = wilson_interval(round(accuracy * test.size), test.size)
     estimates = {**variety, "relation": class_relation(scores, reference, seed=seed)}
     return {
-        "command": f"python bench/impressions.py TEACHERS ({way}, {folder.name})",
+        "command": f"python bench/impressions.py ({way}, {folder.name})",
         "rows": images.size,
         "cpu_seconds_to_make": round(seconds, 1),
         "settings": WAYS[way][1],
@@ -116,6 +116,4 @@ def show() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    show() if sys.argv[1] == "--show" else main(Path(sys.argv[1]))
+    show() if "--show" in sys.argv else main()

@@ -1,9 +1,9 @@
 """Universal perturbations without data, by size: how often they change a classifier's answer, beside random signs.
 
-    JUYI_DATA=... python bench/perturbations.py TEACHERS    write bench/results/perturbations/NAME-EPSILON-SEED.json
-    python bench/perturbations.py --show                    print what is in them
+    JUYI_DATA=... python bench/perturbations.py write bench/results/perturbations/NAME-EPSILON-SEED.json
+    python bench/perturbations.py --show             print what is in them
 
-TEACHERS is a folder with the runs `mnist_lenet5-SEED` and `cifar_cnn-SEED`, made by `juyi train`.  A perturbation is
+The teachers are the `mnist_lenet5` and the `cifar_cnn` of bench/run.py.  A perturbation is
 learnt from class impressions of the teacher alone; the moment that serves, and which of ten perturbations is the first,
 are chosen on impressions as well.  The rate is that of answers on all rows of the test set that differ from the clean
 answer.  The settings were fixed on training rows of MNIST that a teacher of the others had not seen.
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from run import keep
+from run import find_teacher, keep
 
 import juyi
 from juyi.distill import AAA
@@ -34,13 +34,13 @@ SETTINGS: dict[str, dict] = {"mnist": {"epochs": 60}, "cifar10": {"epochs": 40, 
 """Of CIFAR-10 less, for time alone."""
 
 
-def main(teachers: Path) -> None:
+def main() -> None:
     for name, (run, sizes) in TASKS.items():
         for size, seed in itertools.product(sizes, SEEDS):
-            place, folder = PLACES / f"{name}-{size:g}-{seed}.json", teachers / f"{run}-{seed}"
-            if not place.exists() and (folder / "report.html").exists():
+            place = PLACES / f"{name}-{size:g}-{seed}.json"
+            if not place.exists():
                 began = time.time()
-                keep(look(name, folder, size, seed), place, began)
+                keep(look(name, find_teacher(run, seed), size, seed), place, began)
                 print(place.name, f"{time.time() - began:.0f} s", flush=True)
 
 
@@ -52,7 +52,7 @@ def look(name: str, folder: Path, size: float, seed: int) -> dict:
     seconds, test = time.process_time() - began, juyi.load(f"{name}@test")
     found = fitted.fooling_rate(test)
     return {
-        "command": f"python bench/perturbations.py TEACHERS ({folder.name})",
+        "command": f"python bench/perturbations.py ({folder.name})",
         "data": f"{name}@test",
         "settings": {"epsilon": f"{size:g}/255", **settings},
         "cpu_seconds": round(seconds, 1),
@@ -73,4 +73,4 @@ def show() -> None:
 
 
 if __name__ == "__main__":
-    show() if "--show" in sys.argv else main(Path(sys.argv[1]))
+    show() if "--show" in sys.argv else main()

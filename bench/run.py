@@ -125,24 +125,26 @@ def teachers_folder() -> Path:
     return cache_folder() / "teachers"
 
 
+def find_teacher(name: str, seed: int) -> Path:
+    """The folder of the teacher of that name and seed, which is trained if it is not."""
+    folder = teachers_folder() / f"{name}-{seed}"
+    result = RESULTS / f"teacher_{name}" / f"seed-{seed}.json"
+    if not (folder / "report.html").exists():
+        training = [*shlex.split(TEACHERS[name]), "--seed", str(seed), "--out", str(folder), "--overwrite"]
+        subprocess.run([sys.executable, "-m", *training], check=True, cwd=HERE.parent)
+    if not result.exists():
+        text = (folder / "run.json").read_text().replace(str(teachers_folder()), "TEACHERS")
+        record = json.loads(text) | {"command": f"{TEACHERS[name]} --seed {seed}"}
+        keep(record, result, time.time() - sum(record["seconds"].values()))
+    return folder
+
+
 def with_teacher(command: str, seed: int) -> list[str]:
-    """The words of a command, `TEACHER:NAME` replaced by the folder of that teacher, which is trained if it is not."""
-    words = shlex.split(command)
-    for place, word in enumerate(words):
-        if not word.startswith("TEACHER:"):
-            continue
-        name = word.removeprefix("TEACHER:")
-        folder = teachers_folder() / f"{name}-{seed}"
-        words[place] = str(folder)
-        result = RESULTS / f"teacher_{name}" / f"seed-{seed}.json"
-        if not (folder / "report.html").exists():
-            training = [*shlex.split(TEACHERS[name]), "--seed", str(seed), "--out", str(folder), "--overwrite"]
-            subprocess.run([sys.executable, "-m", *training], check=True, cwd=HERE.parent)
-        if not result.exists():
-            text = (folder / "run.json").read_text().replace(str(teachers_folder()), "TEACHERS")
-            record = json.loads(text) | {"command": f"{TEACHERS[name]} --seed {seed}"}
-            keep(record, result, time.time() - sum(record["seconds"].values()))
-    return words
+    """The words of a command, each `TEACHER:NAME` replaced by the folder of that teacher."""
+    return [
+        str(find_teacher(word.removeprefix("TEACHER:"), seed)) if word.startswith("TEACHER:") else word
+        for word in shlex.split(command)
+    ]
 
 
 def keep(record: dict, place: Path, began: float) -> None:
