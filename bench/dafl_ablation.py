@@ -2,9 +2,9 @@
 
     JUYI_DATA=... python bench/dafl_ablation.py
 
-The teacher is the `mnist_lenet5` of bench/run.py, seed 0.  The student, of half its width, is scored on development data
-(mnist@train[:5000]), never on the test set.  The paper's figures (200 epochs, test set): all three 98.20, one-hot and
-entropy 97.25, entropy alone 88.14, one-hot alone 78.77, none 88.01.
+The teacher is the `mnist_lenet5` of bench/run.py, seed 0.  The student, of half its width, is scored on development
+data (mnist@train[:5000]), never on the test set.  The paper's figures (200 epochs, test set): all three 98.20, one-hot
+and entropy 97.25, entropy alone 88.14, one-hot alone 78.77, none 88.01.
 """
 
 from __future__ import annotations
