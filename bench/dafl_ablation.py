@@ -27,6 +27,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "activation": ("activation",),
     "one_hot+entropy": ("one_hot", "entropy"),
     "one_hot+activation+entropy": ("one_hot", "activation", "entropy"),
+    "one_hot+entropy+adversarial": ("one_hot", "entropy", "adversarial"),
     "one_hot+activation+entropy+adversarial": tuple(ON),
     "adversarial": ("adversarial",),
 }

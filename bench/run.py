@@ -43,7 +43,7 @@ TEACHERS: dict[str, str] = {
 
 TEMPERATURES = (
     "juyi distill TEACHER:mnist_mlp mnist@train[:10000] --no-alone --temperatures 1,2.5,4,8,20 --soft-weight 1 "
-    "--hard-weight 0 --epochs 30 --batch 128 --learning-rate 0.002 --precision float32"
+    "--hard-weight 0 --epochs 30 --batch 128 --learning-rate 0.002"
 )
 WITHOUT = "juyi distill --student lenet5_half TEACHER:"
 CIFAR = (
@@ -74,6 +74,11 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
         "juyi distill TEACHER:mnist_mlp_short mnist@train --test mnist@test --student mlp-800-800 --temperature 20 "
         "--soft-weight 1 --hard-weight 0 --epochs 30 --batch 128 --learning-rate 0.002 --precision float32",
         range(1),
+    ),
+    "distill_mnist": (
+        "juyi distill TEACHER:mnist_mlp mnist@train --test mnist@test --student mlp-800-800 --temperature 20 "
+        "--soft-weight 1 --hard-weight 0 --epochs 60 --batch 128 --learning-rate 0.001",
+        range(3),
     ),
     "temperature_30": (f"{TEMPERATURES} --student mlp-30-30", range(3)),
     "temperature_300": (f"{TEMPERATURES} --student mlp-300-300", range(3)),

@@ -90,9 +90,8 @@ class DAFL(Distiller):
 
     and the student D(s, v), on these rows and on remembered ones; D = T² mean KL(softmax(v / T) ‖ softmax(s / T)), or
     mean |s − v|.  The paper has the first three parts alone, 24,000 steps of 512 rows, one update of the student in a
-    step, and no memory.  The defaults are what a CPU can do: the fourth part too, by which the student meets what it
-    does not know yet, six updates a step, and 3,000 steps of 64 rows.  `dfad` is the fourth part alone, `dfq` all but
-    the second.
+    step, no memory, and no views.  The defaults are what a CPU can do: the fourth part too, by which the student meets
+    what it does not know yet, six updates a step, on warped rows, and 3,000 steps of 64 rows.  `dfad` is the fourth part alone, `dfq` all but the second.
 
     Source: Chen et al., "Data-Free Learning of Student Networks", ICCV 2019, equations 2-6.  The memory of past rows
     is that of Fang et al., "Contrastive Model Inversion for Data-Free Knowledge Distillation", IJCAI 2021.
@@ -114,7 +113,8 @@ class DAFL(Distiller):
 
     epochs: int | None = redeclare(Distiller, "epochs", default=25)
     batch: int = redeclare(Distiller, "batch", default=64)
-    learning_rate: float = redeclare(Distiller, "learning_rate", default=3e-3)
+    learning_rate: float = redeclare(Distiller, "learning_rate", default=6e-3)
+    augment: str = redeclare(Distiller, "augment", default="warped")
     average: float = redeclare(Distiller, "average", default=0.99)
     one_hot: float = hyperparameter(
         default=1.0, help="weight of the teacher being sure", low=0.0, high=1e4, source="the program's, for MNIST"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -124,9 +125,11 @@ def build_generator(kind: str, teacher: Teacher, latent: int) -> Generator:
 
 
 def small_body(shape: Sequence[int], latent: int) -> nn.Sequential:
-    """Return a small generator of images: as the paper's, with one convolution less and 32 and 16 maps.
+    """Return a small generator of images: as the paper's, with one convolution less, 32 and 16 maps, and bilinear.
 
-    A row of 28×28 takes 1.2 million multiplications, and one of the paper's generator 88 million.
+    Where the paper's repeats the nearest value, this one goes over evenly from each to the next: its images have fewer
+    edges, and taught more.  A row of 28×28 takes 1.2 million multiplications, and one of the paper's generator 88
+    million.
 
     Example:
         >>> small_body((3, 30, 28), 10)(torch.zeros(2, 10)).shape
@@ -134,10 +137,11 @@ def small_body(shape: Sequence[int], latent: int) -> nn.Sequential:
     """
     channels, height, width = shape
     low = math.ceil(height / 4), math.ceil(width / 4)
+    even: dict[str, Any] = {"scale_factor": 2, "mode": "bilinear"}
     return nn.Sequential(
         nn.Linear(latent, 32 * low[0] * low[1]), nn.Unflatten(1, (32, *low)), nn.BatchNorm2d(32),
-        nn.Upsample(scale_factor=2), nn.Conv2d(32, 16, 3, padding=1), nn.BatchNorm2d(16), nn.LeakyReLU(0.2),
-        nn.Upsample(scale_factor=2), nn.Conv2d(16, channels, 3, padding=1),
+        nn.Upsample(**even), nn.Conv2d(32, 16, 3, padding=1), nn.BatchNorm2d(16), nn.LeakyReLU(0.2),
+        nn.Upsample(**even), nn.Conv2d(16, channels, 3, padding=1),
     )  # fmt: skip
 
 

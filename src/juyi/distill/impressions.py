@@ -150,9 +150,9 @@ class Canvas:
 class FromImpressions(SoftTargets, Learner):
     """The settings of making impressions, and the stages: first they are made, then the student learns from them."""
 
-    learning_rate: float = redeclare(Learner, "learning_rate", 3e-3)
-    augment: str = redeclare(Learner, "augment", "weak")
-    epochs: int | None = redeclare(Learner, "epochs", 16)
+    learning_rate: float = redeclare(Learner, "learning_rate", 6e-3)
+    augment: str = redeclare(Learner, "augment", "warped")
+    epochs: int | None = redeclare(Learner, "epochs", 32)
     impressions: int = hyperparameter(default=24_000, help="rows that are made", low=1, high=10_000_000)
     at_once: int = hyperparameter(default=2_000, help="rows that are made together", low=1, high=1_000_000)
     steps: int = hyperparameter(default=20, help="updates of each row", low=1, high=100_000)
@@ -160,7 +160,7 @@ class FromImpressions(SoftTargets, Learner):
         default=0.1, help="how far a step moves a value at most, in shares of the spread", low=0.0, high=100.0
     )
     smooth: str = hyperparameter(
-        default="1.5,2,3",
+        default="1,1.5,2,3",
         help="pixels over which images are smooth, one width after the other; 0 for the paper's free pixels",
     )
     fit_range: str = hyperparameter(
