@@ -64,7 +64,8 @@ class ClassImpressions(FromImpressions, Distiller):
     how many.  The authors of `zskd` name two faults, which come from asking for one class alone: the rows of a class
     are alike, and say little of how classes are related.
 
-    Images are smoothed noise here, as in `zskd`; `smooth="0"` has the paper's free pixels.
+    Images are smoothed noise here, and the student learns from them, as in `zskd`; `smooth="0"` has the paper's free
+    pixels.
 
     Source: K. R. Mopuri, P. K. Uppala, R. V. Babu, "Ask, Acquire, and Attack: Data-free UAP Generation using Class
     Impressions", ECCV 2018, section 3.1; distilled as in Nayak et al. 2019, figure 3.
@@ -83,9 +84,6 @@ class ClassImpressions(FromImpressions, Distiller):
     quick: ClassVar[dict[str, Any]] = {"impressions": 400, "at_once": 200, "steps": 30}
     freezes: ClassVar[bool] = True
 
-    temperature: float | None = redeclare(FromImpressions, "temperature", 20.0)
-    soft_weight: float | None = redeclare(FromImpressions, "soft_weight", 1.0)
-    hard_weight: float | None = redeclare(FromImpressions, "hard_weight", 0.0)
     steps: int = redeclare(FromImpressions, "steps", 60)
     least_sure: float = hyperparameter(
         default=0.55, help="the lowest confidence at which a row may be finished", low=0.0, high=1.0,

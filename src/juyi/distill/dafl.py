@@ -91,7 +91,8 @@ class DAFL(Distiller):
     and the student D(s, v), on these rows and on remembered ones; D = T² mean KL(softmax(v / T) ‖ softmax(s / T)), or
     mean |s − v|.  The paper has the first three parts alone, 24,000 steps of 512 rows, one update of the student in a
     step, no memory, and no views.  The defaults are what a CPU can do: the fourth part too, by which the student meets
-    what it does not know yet, six updates a step, on warped rows, and 3,000 steps of 64 rows.  `dfad` is the fourth part alone, `dfq` all but the second.
+    what it does not know yet, six updates a step, on warped rows, and 3,000 steps of 64 rows.  `dfad` is
+    the fourth part alone, `dfq` all but the second.
 
     Source: Chen et al., "Data-Free Learning of Student Networks", ICCV 2019, equations 2-6.  The memory of past rows
     is that of Fang et al., "Contrastive Model Inversion for Data-Free Knowledge Distillation", IJCAI 2021.

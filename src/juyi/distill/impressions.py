@@ -150,6 +150,10 @@ class Canvas:
 class FromImpressions(SoftTargets, Learner):
     """The settings of making impressions, and the stages: first they are made, then the student learns from them."""
 
+    loss: str = redeclare(SoftTargets, "loss", "dist")
+    temperature: float | None = redeclare(SoftTargets, "temperature", 20.0)
+    soft_weight: float | None = redeclare(SoftTargets, "soft_weight", 1.0)
+    hard_weight: float | None = redeclare(SoftTargets, "hard_weight", 0.0)
     learning_rate: float = redeclare(Learner, "learning_rate", 6e-3)
     augment: str = redeclare(Learner, "augment", "warped")
     epochs: int | None = redeclare(Learner, "epochs", 32)

@@ -12,7 +12,7 @@ from juyi.distill.base import Distiller
 from juyi.distill.impressions import Canvas, FromImpressions, roughness
 from juyi.distill.teacher import Teacher
 from juyi.errors import SettingError
-from juyi.training import hyperparameter, redeclare
+from juyi.training import hyperparameter
 from juyi.training.stages import Losses
 
 TINIEST = 1e-3
@@ -94,8 +94,9 @@ class ZSKD(FromImpressions, Distiller):
 
     The paper's pixels are free, and what is found so looks like noise; such images taught a student far less here than
     smooth ones did.  So by default an image is smoothed noise, and its steps are smooth as well (as C. Olah et al.,
-    "Feature Visualization", 2017, do in Fourier space).  `smooth="0"`, `fit_range="stretch"`, `steps=1500` are the
-    paper's.
+    "Feature Visualization", 2017, do in Fourier space).  The student sees them warped, and learns how the teacher ranks
+    them (the loss `dist`) instead of its very values.  `smooth="0"`, `fit_range="stretch"`, `steps=1500`,
+    `loss="hinton"`, `augment="none"` are the paper's.
 
     Source: G. K. Nayak, K. R. Mopuri, V. Shaj, R. V. Babu, A. Chakraborty, "Zero-Shot Knowledge Distillation in Deep
     Networks", ICML 2019, algorithm 1.
@@ -113,9 +114,6 @@ class ZSKD(FromImpressions, Distiller):
     takes_data: ClassVar[bool] = False
     quick: ClassVar[dict[str, Any]] = {"impressions": 400, "at_once": 200, "steps": 20}
 
-    temperature: float | None = redeclare(FromImpressions, "temperature", 20.0)
-    soft_weight: float | None = redeclare(FromImpressions, "soft_weight", 1.0)
-    hard_weight: float | None = redeclare(FromImpressions, "hard_weight", 0.0)
     scales: str = hyperparameter(
         default="1,0.1", help="β, concentrations of the soft answers, as many rows of each", source="section 4.1"
     )
