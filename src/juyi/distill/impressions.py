@@ -205,7 +205,7 @@ class FromImpressions(SoftTargets, Learner):
         teacher.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
         memory = Memory(self.impressions, teacher.shape, teacher.device)
         widths, kind = self.widths, type(self).__name__
-        count = math.ceil(self.impressions / self.at_once)
+        count = max(math.ceil(self.impressions / self.at_once), min(len(widths), self.impressions))  # each width once
         canvas = Canvas(teacher, math.ceil(self.impressions / count), self.fit_range)
         keeps = [memory, canvas.frozen, canvas.still] if self.freezes else [memory]
         going = 0
