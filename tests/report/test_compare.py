@@ -151,9 +151,20 @@ def test_not_transferring_may_be_best_and_harm_is_said_first(runs):
     found = compare([a, b])
     assert found.standing.best is found.rows[2] and found.rows[2].is_floor
     assert found.standing.sentence.endswith("So not transferring is best.")
-    assert found.warnings[:2] == (f"{a.path} (dann): adapting hurt.", f"{b.path} (mcc): adapting hurt.")
+    assert found.warnings[:2] == (f"{a.path} (dann): transfer hurt.", f"{b.path} (mcc): transfer hurt.")
     assert f"{a.path}: dann hardly ever predicts two." in found.warnings
-    assert found.rows[0].cells()["gain over source only"].endswith(": hurt")
+    assert found.rows[0].cells()["gain over the floor"].endswith(": hurt")
+
+
+def test_a_student_from_the_labels_alone_is_the_floor_of_distillation(runs):
+    a, b = runs(a={"right": 290, "right_floor": 270}, b={"right": 200, "right_floor": 270})
+    for run in (a, b):
+        run.path.joinpath("run.json").write_text(
+            run.path.joinpath("run.json").read_text().replace("source_only", "student_alone")
+        )
+    found = compare([a, b])
+    assert [(row.model, row.is_floor) for row in found.rows[2:]] == [("student_alone", True)]
+    assert found.standing.best is found.rows[0] and found.rows[0].cells()["gain over the floor"].endswith(": helped")
 
 
 def test_different_tests_are_shown_but_not_ranked(runs):

@@ -14,7 +14,7 @@ from juyi.report.standing import Row, Standing, floor_rows, rank, serving_row
 from juyi.runs import RunFolder
 
 LIMITS = (
-    "Two rows are told apart only where their 95 % intervals do not overlap (a run and the source only beside it: "
+    "Two rows are told apart only where their 95 % intervals do not overlap (a run and the floor beside it: "
     "where the paired interval does not hold 0). That is the 95 % level or stricter, however their errors go together; "
     "comparing row by row would tell more, but needs what no run keeps.",
     "An interval covers the choice of test rows, not the choice of seed. And who picks the best of several by a test "
@@ -126,7 +126,7 @@ def compare(runs: Sequence[RunFolder | Path | str]) -> Comparison:
 
 def warnings(runs: Sequence[Finished], rows: Sequence[Row]) -> list[str]:
     """Say what gives pause: who was hurt, the runs' own warnings, and who had more to learn from."""
-    found = [f"{row.short}: adapting hurt." for row in rows if row.verdict.get("answer") == "hurt"]
+    found = [f"{row.short}: transfer hurt." for row in rows if row.verdict.get("answer") == "hurt"]
     found += [f"{run.name}: {warning}" for run in runs for warning in run.record.get("warnings") or []]
     if len({run.labels for run in runs}) > 1:
         saw = ", ".join(f"{run.name} ({run.labels:,})" for run in runs if run.labels)
@@ -144,7 +144,7 @@ def notes(runs: Sequence[Finished], rows: Sequence[Row], standing: Standing) -> 
     found = [] if standing.answer == "not_comparable" else list(LIMITS)
     if any(row.peak_memory is not None for row in rows):
         found.append(
-            "Peak memory is that of the run's whole process, libraries and source only included, without a GPU's own."
+            "Peak memory is that of the run's whole process, libraries and the floor included, without a GPU's own."
         )
     if len({repr([(run.record.get("machine") or {}).get(key) for key in MACHINE]) for run in runs}) > 1:
         found.append("The runs were not made on the same machine, threads and number type: times do not compare.")

@@ -9,7 +9,7 @@ from typing import Any
 from juyi.measure.verdict import number
 from juyi.report.finished import Finished, differing, same_target, same_test
 from juyi.report.markup import duration, finite, memory, quantity
-from juyi.report.summary import FLOOR, interval_text
+from juyi.report.summary import FLOORS, interval_text
 
 ANSWERS = {"helped": "helped", "no_difference": "no difference", "hurt": "hurt", "cannot_tell": "cannot tell"}
 
@@ -23,7 +23,7 @@ class Row:
         model: the model's name.
         is_floor: whether it is the model without transfer of those runs.
         result: the result that says most, as in run.json; empty if there is none.
-        verdict: the run's own, whether adapting helped; empty for a floor.
+        verdict: the run's own, whether transfer helped; empty for a floor.
         seconds: of training the model, one for each of `runs` that recorded them.
         peak_memory: bytes, of the run's whole process; None where it was not recorded, and for a floor.
         target_labels: how many labels of the target it was given.
@@ -66,7 +66,7 @@ class Row:
             "run": self.title,
             "method": self.model + (f", saw {self.target_labels:,} target labels" if self.target_labels else ""),
             "accuracy (95 % interval)": value + (f" ({interval})" if interval else ""),
-            "gain over source only": gain_text(self.verdict),
+            "gain over the floor": gain_text(self.verdict),
             "training": times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}",
             "peak memory": "–" if self.is_floor else memory(self.peak_memory),
             "on": f"{on['data']}{held}{rows}" if on.get("data") else "–",
@@ -74,7 +74,7 @@ class Row:
 
 
 def gain_text(verdict: dict[str, Any]) -> str:
-    """Write a run's gain over source only, in points, with its interval and the verdict's answer.
+    """Write a run's gain over the model without transfer, in points, with its interval and the verdict's answer.
 
     Example:
         >>> gain_text({"answer": "helped", "gain": 0.158, "low": 0.117, "high": 0.197})
@@ -108,18 +108,19 @@ def floor_rows(runs: Sequence[Finished]) -> list[Row]:
     """The rows of the models without transfer: one where several runs have it with the same seed and figures."""
     found: dict[Any, list[tuple[Finished, dict[str, Any]]]] = {}
     for run in runs:
-        result = next((result for result in run.shown if result.get("model") == FLOOR), None)
-        if result is None or run.record["serves"] == FLOOR:
+        result = next((result for result in run.shown if result.get("model") in FLOORS), None)
+        if result is None or run.record["serves"] in FLOORS:
             continue
         test = run.data("test").get("fingerprint")
         key = repr((run.record.get("seed"), test, run.labels, sorted(result.items(), key=str)))
         found.setdefault(key, []).append((run, result))
     rows = []
     for members in found.values():
-        times = [finite((run.record.get("seconds") or {}).get(FLOOR)) for run, _ in members]
+        model = members[0][1]["model"]
+        times = [finite((run.record.get("seconds") or {}).get(model)) for run, _ in members]
         seconds = tuple(time for time in times if time is not None)
         names = tuple(run.name for run, _ in members)
-        rows.append(Row(names, FLOOR, True, members[0][1], {}, seconds, None, members[0][0].labels))
+        rows.append(Row(names, model, True, members[0][1], {}, seconds, None, members[0][0].labels))
     return rows
 
 
@@ -179,7 +180,7 @@ def rank(runs: Sequence[Finished], rows: Sequence[Row]) -> Standing:
             f"This test cannot tell which is best: {first.short} has the highest accuracy on {test}, {value}, but the "
             f"choice of test rows may explain its lead over {alike}.",
         )
-    closing = " So not transferring is best." if first.model == FLOOR else ""
+    closing = " So not transferring is best." if first.model in FLOORS else ""
     return Standing("best", f"Best on {test}: {first.short}, {value}, apart from every other.{closing}", first)
 
 
