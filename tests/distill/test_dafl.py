@@ -285,7 +285,14 @@ def test_the_teacher_stays_as_it_is():
     assert all(p.grad is None for p in teacher.net.parameters())
 
 
-def test_views_are_of_the_students_rows_and_the_teacher_sees_the_same(monkeypatch):
+def test_remembered_rows_are_seen_anew_and_new_ones_as_they_are():
+    made, memory = torch.zeros(8, 3, 10, 9), Memory(50, (3, 10, 9))
+    memory.add(torch.full((50, 3, 10, 9), 7.0))
+    mixed = DAFL(remembered=0.25).mix(made, memory, lambda x: x + 100)
+    assert sorted(mixed.amax((1, 2, 3)).tolist()) == [0.0] * 6 + [107.0] * 2
+
+
+def test_of_a_view_the_teacher_is_asked_of_what_the_student_sees(monkeypatch):
     seen, asked = [], image_teacher()
     scores = asked.scores
 
@@ -294,10 +301,11 @@ def test_views_are_of_the_students_rows_and_the_teacher_sees_the_same(monkeypatc
         return scores(x)
 
     monkeypatch.setattr(asked, "scores", watched)
-    quick = {"student": "cnn_small_half", "epochs": 1, "epoch_steps": 2, "batch": 8, "student_turns": 1}
-    DAFL(teacher=asked, memory=0, adversarial=0.0, precision="float32", device="cpu", **quick).fit()
+    quick = {"student": "cnn_small_half", "epochs": 1, "epoch_steps": 3, "batch": 8, "student_turns": 1}
+    settings = {"adversarial": 0.0, "precision": "float32", "device": "cpu", **quick}
+    DAFL(teacher=asked, **settings).fit()
     warped = [*seen]
     seen.clear()
-    DAFL(teacher=asked, augment="none", memory=0, adversarial=0.0, precision="float32", device="cpu", **quick).fit()
-    assert len(warped) == len(seen) and warped[0].shape == seen[0].shape
-    assert not torch.allclose(warped[0], seen[0], atol=1.0)
+    DAFL(teacher=asked, augment="none", **settings).fit()
+    assert len(warped) == len(seen) and warped[0].equal(seen[0])  # nothing was remembered yet
+    assert warped[2].shape == seen[2].shape and not torch.allclose(warped[2], seen[2], atol=1.0)

@@ -23,6 +23,7 @@ def test_sizes_say_which_is_larger():
     assert "4.0 times smaller" in sizes(RECORD)
     assert "2.0 times larger" in sizes({"network": {"parameters": 200, "teacher_parameters": 100}})
     assert sizes({}) == sizes({"network": {"parameters": 5}}) == ""
+    assert sizes({**RECORD, "results": [{"name": "fooling_rate"}]}) == ""  # there is no student
 
 
 def test_pictures_stand_under_their_class_and_a_class_without_any_is_named():

@@ -8,7 +8,7 @@ from juyi.errors import ForeignFileError
 from juyi.report import write_report
 from juyi.report.charts import CHANCE, class_balance, loss_panels, map_variants
 from juyi.report.markup import escape, plain, script_json
-from juyi.report.page import read_log, render
+from juyi.report.page import losses, read_log, render
 
 HOSTILE = '</script><img src=x onerror="alert(1)"><b>&amp;\u2028'
 
@@ -238,3 +238,12 @@ def test_escaping_leaves_no_markup_and_loses_no_text(text):
 def test_settings_are_written_as_people_write_them():
     assert plain({"learning_rate": 0.01, "betas": [0.9, 0.999]}) == "learning rate: 0.01; betas: 0.9, 0.999"
     assert plain([]) == "–" and plain(False) == "no"
+
+
+def test_a_stage_of_one_epoch_has_no_panel_beside_longer_ones():
+    made = [{"model": "zskd", "stage": f"impressions {n}", "epoch": 1, "losses": {"impression": 1.0}} for n in (1, 2)]
+    learnt = [{"model": "zskd", "stage": "distil", "epoch": e, "losses": {"soft": 1.0}} for e in (1, 2)]
+    assert losses([*made, *learnt], {}).count("<figure>") == 1
+    assert losses(made, {}).count("<figure>") == 2
+    assert "domain" not in losses(made, {})
+    assert "domain" in losses([{"epoch": 1, "losses": {"domain": 0.6}}], {})

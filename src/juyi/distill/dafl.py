@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from juyi.augmentation import make_view
+from juyi.augmentation.views import View
 from juyi.data.domain import Domain
 from juyi.distill.base import Distiller
 from juyi.distill.generators import GENERATORS, build_generator
@@ -91,7 +92,7 @@ class DAFL(Distiller):
     and the student D(s, v), on these rows and on remembered ones; D = T² mean KL(softmax(v / T) ‖ softmax(s / T)), or
     mean |s − v|.  The paper has the first three parts alone, 24,000 steps of 512 rows, one update of the student in a
     step, no memory, and no views.  The defaults are what a CPU can do: the fourth part too, by which the student meets
-    what it does not know yet, six updates a step, on warped rows, and 3,000 steps of 64 rows.  `dfad` is
+    what it does not know yet, six updates a step, remembered rows being warped, and 3,000 steps of 64 rows.  `dfad` is
     the fourth part alone, `dfq` all but the second.
 
     Source: Chen et al., "Data-Free Learning of Student Networks", ICCV 2019, equations 2-6.  The memory of past rows
@@ -173,7 +174,7 @@ class DAFL(Distiller):
         memory = Memory(self.memory or 1, teacher.shape, device)
         shown = Memory(SHOWN, teacher.shape, device)
         kept = KeptStatistics(teacher) if self.statistics else None
-        view = make_view(self.augment, flip=self.flip, without=self.excluded, shift=self.shift)  # of the student's rows
+        view = make_view(self.augment, flip=self.flip, without=self.excluded, shift=self.shift)
         made: list[Tensor] = []  # the rows of this step: they are made once for both turns
 
         def make(batch: None, progress: float) -> dict[str, Tensor]:
@@ -184,8 +185,7 @@ class DAFL(Distiller):
             return self.generator_losses(x, teacher, student, kept)
 
         def imitate(batch: None, progress: float) -> dict[str, Tensor]:
-            x = self.mix(made[0], memory)
-            x = view(x) if view else x
+            x = self.mix(made[0], memory, view)
             with torch.no_grad():
                 said = teacher.scores(x)
             return {"imitation": self.disagreement(student(x), said)}
@@ -232,10 +232,15 @@ class DAFL(Distiller):
             absolute_gap(student, teacher) if self.gap == "absolute" else soft_loss(student, teacher, self.temperature)
         )
 
-    def mix(self, made: Tensor, memory: Memory) -> Tensor:
-        """Return a student's batch: rows that were just made, and the share of remembered ones."""
+    def mix(self, made: Tensor, memory: Memory, view: View | None = None) -> Tensor:
+        """Return a student's batch: rows that were just made, and the share of remembered ones, these seen anew.
+
+        What was just made stays as it is: of rows that the student never saw unchanged, it never would learn what the
+        generator found, which then would go ever further.
+        """
         old = round(self.remembered * len(made)) if memory.added > len(made) and self.memory else 0
         if not old:
             return made
         new = made[torch.randperm(len(made), device=made.device)[: len(made) - old]]
-        return torch.cat([new, memory.draw(old)])
+        remembered = memory.draw(old)
+        return torch.cat([new, view(remembered) if view else remembered])

@@ -23,7 +23,7 @@ TEMPERATURE_NOTE = (
 
 
 def sizes(record: dict[str, Any]) -> str:
-    """Say in a sentence how large teacher and student are.
+    """Say in a sentence how large teacher and student are; empty if perturbations were made, and no student.
 
     Example:
         >>> network = {"name": "lenet5_half", "parameters": 100, "teacher_parameters": 400}
@@ -32,7 +32,7 @@ def sizes(record: dict[str, Any]) -> str:
     """
     network = record.get("network") or {}
     small, large = finite(network.get("parameters")), finite(network.get("teacher_parameters"))
-    if not small or not large:
+    if not small or not large or any(result.get("name") == "fooling_rate" for result in record.get("results") or []):
         return ""
     ratio = f"{large / small:.1f} times smaller" if large >= small else f"{small / large:.1f} times larger"
     widths = [("teacher", large, "before"), (f"student, {network.get('name')}", small, "after")]

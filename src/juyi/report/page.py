@@ -26,8 +26,9 @@ from juyi.runs.folder import RunFolder
 
 Variants = dict[str, charts.Figure]
 FIGURES = ("maps", "class_balance", "least_sure", "stream", "numbers", "impressions", "temperature", "perturbations")
+LOSS_NOTE = "The losses are means over an epoch."
 DOMAIN_NOTE = (
-    "The losses are means over an epoch. Where there is a loss named <em>domain</em>, it tells how well the critic "
+    f"{LOSS_NOTE} Where there is a loss named <em>domain</em>, it tells how well the critic "
     "parts source from target: at the dotted line, log 2 ≈ 0.693, it does no better than a coin. That is what aligning "
     "aims at, but it is no verdict: features can be mixed perfectly and the classes be mixed up with them."
 )
@@ -227,13 +228,18 @@ def balance(figure: dict[str, Any], drawn: dict[str, Variants]) -> str:
 
 
 def losses(log: list[dict[str, Any]], drawn: dict[str, Variants]) -> str:
-    """Show the losses of every stage, a panel each."""
+    """Show the losses of every stage, a panel each; stages of one epoch only if there are no longer ones."""
+    drawings = charts.loss_panels(log)
+    longest = max((len(figure["data"][0]["x"]) for _, figure in drawings), default=0)
     panels = []
-    for position, (name, figure) in enumerate(charts.loss_panels(log)):
+    for position, (name, figure) in enumerate(drawings):
+        if len(figure["data"][0]["x"]) == 1 < longest:
+            continue
         place = chart(f"loss-{position}", f"Losses over the epochs: {name}", {"only": figure}, drawn, "loss")
         panels.append(f"<figure><figcaption>{escape(name)}</figcaption>{place}</figure>")
     body = f'<div class="pair">{"".join(panels)}</div>' if panels else ""
-    return section("losses", "How it learnt", body, DOMAIN_NOTE)
+    has_critic = any("domain" in (line.get("losses") or {}) for line in log)
+    return section("losses", "How it learnt", body, DOMAIN_NOTE if has_critic else LOSS_NOTE)
 
 
 def read_figure(run: RunFolder, name: str) -> dict[str, Any]:
