@@ -46,6 +46,10 @@ TEMPERATURES = (
     "--hard-weight 0 --epochs 30 --batch 128 --learning-rate 0.002"
 )
 WITHOUT = "juyi distill --student lenet5_half TEACHER:"
+SMALLER = (
+    "juyi distill TEACHER:mnist_mlp mnist@train --test mnist@test --student mlp-800-800 --temperature 20 "
+    "--soft-weight 1 --hard-weight 0 --epochs 60 --batch 128 --learning-rate 0.001"
+)
 CIFAR = (
     "juyi distill TEACHER:cifar_cnn cifar10@train[:20000] --test cifar10@test --student cnn_small_half "
     "--batch-norm shared --augment weak --flip --epochs 12 --batch 128"
@@ -75,11 +79,8 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
         "--soft-weight 1 --hard-weight 0 --epochs 30 --batch 128 --learning-rate 0.002 --precision float32",
         range(1),
     ),
-    "distill_mnist": (
-        "juyi distill TEACHER:mnist_mlp mnist@train --test mnist@test --student mlp-800-800 --temperature 20 "
-        "--soft-weight 1 --hard-weight 0 --epochs 60 --batch 128 --learning-rate 0.001",
-        range(3),
-    ),
+    "distill_mnist": (SMALLER, range(3)),
+    "distill_mnist_jittered": (f"{SMALLER} --augment weak --shift 2", range(3)),
     "temperature_30": (f"{TEMPERATURES} --student mlp-30-30", range(3)),
     "temperature_300": (f"{TEMPERATURES} --student mlp-300-300", range(3)),
     "zskd_mnist": (f"{WITHOUT}mnist_lenet5 --method zskd --test mnist@test", range(3)),
