@@ -135,8 +135,8 @@ HEADLINES = {
     "mnist_m_dann", "mnist_m_dann_paper", "mnist_m_adamatch", "mnist_m_adamatch_without", "usps_mnist_adda",
     "usps_mnist_adamatch", "mnist_usps_adda", "mnist_usps_adda_batch_norm", "mnist_usps_adamatch", "part_dann",
     "part_dann_10", "labels_10", "online_mixed", "online_ordered", "partial_dann", "partial_dann_estimated",
-    "partial_mcc", "partial_mcc_estimated", "partial_adamatch", "partial_adamatch_estimated", "demo",
-    "distill_mnist", "distill_mnist_jittered", "zskd_mnist", "dafl_mnist", "zskd_fashion", "dafl_fashion", "cifar_hinton", "cifar_dkd",
+    "partial_mcc", "partial_mcc_estimated", "partial_adamatch", "partial_adamatch_estimated", "demo", "distill_mnist",
+    "distill_mnist_jittered", "zskd_mnist", "dafl_mnist", "zskd_fashion", "dafl_fashion", "cifar_hinton", "cifar_dkd",
     "cifar_dist", "cifar_standardised",
 }  # fmt: skip
 """The experiments that the READMEs show, floors and failures alike, where there are three seeds at least;
