@@ -90,10 +90,11 @@ class DAFL(Distiller):
         w_o mean CE(v, argmax v) − w_a mean |f| + w_e Σ p̄ log p̄ − w_d D(s, v) + w_b Σ_layers KL(batch ‖ kept)
 
     and the student D(s, v), on these rows and on remembered ones; D = T² mean KL(softmax(v / T) ‖ softmax(s / T)), or
-    mean |s − v|.  The paper has the first three parts alone, 24,000 steps of 512 rows, one update of the student in a
-    step, no memory, and no views.  The defaults are what a CPU can do: the fourth part too, by which the student meets
-    what it does not know yet, six updates a step, remembered rows being warped, and 3,000 steps of 64 rows.  `dfad` is
-    the fourth part alone, `dfq` all but the second.
+    mean |s − v|, with T = 1 in the generator's part.  The paper has the first three parts alone, T = 1 for the student
+    as well, 24,000 steps of 512 rows, one update of the student in a step, no memory, and no views.  The defaults are
+    what a CPU can do: the fourth part too, by which the student meets what it does not know yet, six updates a step,
+    remembered rows being warped, and 3,000 steps of 64 rows.  `dfad` is the fourth part alone, `dfq` all but the
+    second.
 
     Source: Chen et al., "Data-Free Learning of Student Networks", ICCV 2019, equations 2-6.  The memory of past rows
     is that of Fang et al., "Contrastive Model Inversion for Data-Free Knowledge Distillation", IJCAI 2021.
@@ -140,7 +141,10 @@ class DAFL(Distiller):
         default="kl", help="D, the disagreement: kl (of probabilities) or absolute (of scores)",
         choices=("kl", "absolute"),
     )  # fmt: skip
-    temperature: float = hyperparameter(default=1.0, help="T of the kl gap", low=1e-6, high=1_000.0)
+    temperature: float = hyperparameter(
+        default=8.0, help="T of the kl gap that the student makes small; the paper's is 1, as the generator's is here",
+        low=1e-6, high=1_000.0,
+    )  # fmt: skip
     generator: str = hyperparameter(
         default="small", help="small (at the data's own size, 75 times cheaper) or paper", choices=GENERATORS
     )
@@ -188,7 +192,7 @@ class DAFL(Distiller):
             x = self.mix(made[0], memory, view)
             with torch.no_grad():
                 said = teacher.scores(x)
-            return {"imitation": self.disagreement(student(x), said)}
+            return {"imitation": self.disagreement(student(x), said, self.temperature)}
 
         def show() -> None:
             with torch.no_grad():
@@ -226,11 +230,9 @@ class DAFL(Distiller):
             found["statistics"] = self.statistics * torch.stack(gaps).sum()
         return found or {"none": 0.0 * x.mean()}  # without any loss it stays as it began
 
-    def disagreement(self, student: Tensor, teacher: Tensor) -> Tensor:
+    def disagreement(self, student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
         """Return D of the scores of student and teacher, N×C: what the student makes small, and the generator large."""
-        return (
-            absolute_gap(student, teacher) if self.gap == "absolute" else soft_loss(student, teacher, self.temperature)
-        )
+        return absolute_gap(student, teacher) if self.gap == "absolute" else soft_loss(student, teacher, temperature)
 
     def mix(self, made: Tensor, memory: Memory, view: View | None = None) -> Tensor:
         """Return a student's batch: rows that were just made, and the share of remembered ones, these seen anew.
