@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	$(BIN)/juyi demo --overwrite
 
 test: $(VENV)/.installed-development check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.installed-development
 	$(BIN)/ruff check src tests bench docs
