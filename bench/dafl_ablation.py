@@ -35,7 +35,7 @@ STEPS = 600
 
 
 def main() -> None:
-    development = juyi.load("mnist@train[:5000]")
+    teacher, development = find_teacher("mnist_lenet5", 0), juyi.load("mnist@train[:5000]")
     for name, parts in PARTS.items():
         place = RESULTS / f"{name}.json"
         if place.exists():
@@ -43,7 +43,7 @@ def main() -> None:
         weights = {**OFF, **{part: ON[part] for part in parts}}
         settings = {**weights, "epochs": 1, "epoch_steps": STEPS, "student_turns": 3, "random_state": 0}
         began, busy = time.time(), time.process_time()
-        fitted = DAFL(teacher=find_teacher("mnist_lenet5", 0), student="lenet5_half", **settings).fit()
+        fitted = DAFL(teacher=teacher, student="lenet5_half", **settings).fit()
         record = {
             "command": "python bench/dafl_ablation.py",
             "parts": list(parts),

@@ -1,10 +1,10 @@
 """Three ways to make images from a teacher alone, beside real ones, at equal number: variety, relations, students.
 
-    JUYI_DATA=... python bench/impressions.py write bench/results/impressions/WAY-SEED.json
-    python bench/impressions.py --show             print what is in them
+    JUYI_DATA=... python bench/impressions.py    write bench/results/impressions/WAY-SEED.json
+    python bench/impressions.py --show           print what is in them
 
-The teachers are the `mnist_lenet5` of bench/run.py.  Each way makes `ROWS` images of MNIST:
-class impressions, data impressions (`zskd`), and a generator (`dafl`); the fourth takes real training images.  Then a
+The teachers are the `mnist_lenet5` of bench/run.py.  Each way makes `ROWS` images of MNIST: class impressions, data
+impressions (`zskd`), and a generator (`dafl`); the fourth takes real training images.  Then a
 `lenet5_half` learns from them, always by the same recipe, and its accuracy is taken on the test images.  How varied
 the images of a class are, and whether classes are related as in real images, is measured in the teacher's features
 and soft answers; the real images that serve as reference are others than those of the fourth way.

@@ -1,7 +1,7 @@
 """Universal perturbations without data, by size: how often they change a classifier's answer, beside random signs.
 
-    JUYI_DATA=... python bench/perturbations.py write bench/results/perturbations/NAME-EPSILON-SEED.json
-    python bench/perturbations.py --show             print what is in them
+    JUYI_DATA=... python bench/perturbations.py    write bench/results/perturbations/NAME-EPSILON-SEED.json
+    python bench/perturbations.py --show           print what is in them
 
 The teachers are the `mnist_lenet5` and the `cifar_cnn` of bench/run.py.  A perturbation is
 learnt from class impressions of the teacher alone; the moment that serves, and which of ten perturbations is the first,

@@ -1,7 +1,7 @@
 """Specialists on classes that a generalist confuses: Fashion-MNIST and CIFAR-10, three teachers each.
 
-    JUYI_DATA=... python bench/specialists.py write bench/results/specialists/NAME-SEED.json
-    python bench/specialists.py --show             print what is in them
+    JUYI_DATA=... python bench/specialists.py    write bench/results/specialists/NAME-SEED.json
+    python bench/specialists.py --show           print what is in them
 
 The teachers are the `fashion_lenet5` and the `cifar_cnn` of bench/run.py; of CIFAR-10 they learnt from 20,000 rows.  A
 specialist learns from the same rows.  The test set is opened once a run, at its end: the accuracy of
