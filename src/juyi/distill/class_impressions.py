@@ -101,7 +101,7 @@ class ClassImpressions(FromImpressions, Distiller):
 
     def begin(self, teacher: Teacher, canvas: Canvas) -> Losses:
         """Every class has as many rows, each its own threshold."""
-        place = torch.arange(len(canvas.u), device=canvas.u.device)
+        place = canvas.numbers
         label = place % len(teacher.classes)
         threshold = self.least_sure + (self.most_sure - self.least_sure) * torch.rand(len(place), device=place.device)
 

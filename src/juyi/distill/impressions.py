@@ -96,7 +96,8 @@ class Canvas:
     """Rows that are drawn: a tensor `u`, trained, and what it stands for, on the teacher's scale.
 
     A table's row is mean + spread u.  An image is a + b A u Aᵀ, brought into range, with A a `smoothing` and a, b from
-    `level_and_size`: it begins as smooth noise of the data's mean and spread.  Rows that are frozen stay, whatever
+    `level_and_size`: it begins as smooth noise of the data's mean and spread.  `numbers` are those of its rows among
+    all that are made, so that classes take turns from one canvas to the next.  Rows that are frozen stay, whatever
     becomes of `u`.
 
     Args:
@@ -107,6 +108,7 @@ class Canvas:
 
     def __init__(self, teacher: Teacher, count: int, fit: str) -> None:
         self.u = torch.zeros(count, *teacher.shape, device=teacher.device)
+        self.numbers = torch.arange(count, device=teacher.device)
         self.frozen = torch.zeros(count, dtype=torch.bool, device=teacher.device)
         self.still = torch.zeros_like(self.u)
         self.is_image, self.fit, self.gain = teacher.is_image_model, fit, 1.0
@@ -212,6 +214,7 @@ class FromImpressions(SoftTargets, Learner):
         for number in range(count):
             # What is drawn here needs no place in `keeps`: the loop seeds it by the stage, and replays it.
             canvas.restart(widths[number % len(widths)])
+            canvas.numbers = torch.arange(len(canvas.u), device=canvas.u.device) + number * len(canvas.u)
             recipe = Optimiser("adam", self.rate / canvas.gain)  # where smooth, a pixel goes with its neighbours
             turn = Turn(self.begin(teacher, canvas), trains=[canvas.u], optimiser=recipe)
             yield Stage(f"impressions {number + 1} of {count}", Steps(self.steps), [turn], 1, keeps=keeps)

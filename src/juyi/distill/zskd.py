@@ -141,7 +141,7 @@ class ZSKD(FromImpressions, Distiller):
         """Draw the answers; every class has as many of them, half of each scale."""
         similarity = class_similarity(teacher.last.weight.detach())
         choices = torch.stack([concentrations(similarity, scale) for scale in self.betas])
-        place, classes = torch.arange(len(canvas.u), device=canvas.u.device), len(similarity)
+        place, classes = canvas.numbers, len(similarity)
         answer = draw_answers(choices[place // classes % len(choices), place % classes]).float()
 
         def losses(batch: None, progress: float) -> dict[str, Tensor]:
