@@ -22,18 +22,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from run import find_teacher, keep
+from run import RESULTS, fill, find_teacher
 
 import juyi
 from juyi.distill import DAFL, ZSKD, ClassImpressions, Distiller, Hinton, Teacher
 from juyi.distill.teachers import as_teacher
 from juyi.measure import class_relation, variety_within, wilson_interval
 
-PLACES = Path(__file__).parent / "results" / "impressions"
+PLACES = RESULTS / "impressions"
 ROWS, SEEDS = 1_000, range(3)
 FREE = {"smooth": "0", "fit_range": "stretch", "steps": 100}
 MAKE = {"impressions": ROWS, "at_once": 1_000, "epochs": 1}
@@ -53,11 +54,7 @@ def main() -> None:
     """Make what is missing."""
     for seed in SEEDS:
         for way in WAYS:
-            place = PLACES / f"{way}-{seed}.json"
-            if not place.exists():
-                began = time.time()
-                keep(look(way, find_teacher("mnist_lenet5", seed), seed), place, began)
-                print(place.name, f"{time.time() - began:.0f} s", flush=True)
+            fill(PLACES / f"{way}-{seed}.json", partial(look, way, seed))
 
 
 def made(way: str, folder: Path, seed: int) -> juyi.Domain:
@@ -78,9 +75,9 @@ def seen(teacher: Teacher, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return tuple(torch.cat(parts).float().numpy() for parts in zip(*looks, strict=True))  # type: ignore[return-value]
 
 
-def look(way: str, folder: Path, seed: int) -> dict:
+def look(way: str, seed: int) -> dict:
     """Make images, measure them, and teach a student."""
-    began = time.process_time()
+    folder, began = find_teacher("mnist_lenet5", seed), time.process_time()
     images, teacher = made(way, folder, seed), as_teacher(folder)
     seconds = time.process_time() - began
     scores, features = seen(teacher, images.x)

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
-from run import keep
+from run import RESULTS, fill
 
 import juyi
 from juyi.adapt import METHODS, SourceOnly
@@ -27,7 +27,7 @@ from juyi.measure import wilson_interval
 from juyi.training import Served, declared
 from juyi.training.machine import describe_machine, versions
 
-RESULTS = Path(__file__).parent / "results" / "pacs"
+PLACES = RESULTS / "pacs"
 DOMAINS = ("photo", "art_painting", "cartoon", "sketch")
 SIZE, ROWS, SEEDS, EPOCHS, LABELS = 32, 1_000, range(3), 2, 3
 SHARED = {"batch": 32, "augment": "weak", "flip": True}
@@ -36,11 +36,8 @@ SHARED = {"batch": 32, "augment": "weak", "flip": True}
 def main(wanted: list[str]) -> None:
     for seed in SEEDS:
         for source in DOMAINS:
-            place = RESULTS / f"seed-{seed}-{source}.json"
-            if place.exists() or (wanted and wanted != [str(seed), source]):
-                continue
-            began = time.time()
-            keep(one_source(seed, source), place, began)
+            if not wanted or wanted == [str(seed), source]:
+                fill(PLACES / f"seed-{seed}-{source}.json", partial(one_source, seed, source))
 
 
 def one_source(seed: int, source_name: str) -> dict:

@@ -15,14 +15,11 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from run import keep
-
-HERE = Path(__file__).parent
-RESULTS = HERE / "results"
+from run import HERE, RESULTS, fill
 
 PARTIAL = "juyi adapt mnist@train[:10000] FOLDER/target.npz --test FOLDER/test.npz --epochs 6"
 OPEN = "juyi adapt FOLDER/source.npz mnist_m@train[:10000] --test mnist_m@test --epochs 6 --unknown"
@@ -38,25 +35,21 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
 def main(wanted: list[str]) -> None:
     for seed in range(3):
         for name, (command, seeds) in EXPERIMENTS.items():
-            place = RESULTS / name / f"seed-{seed}.json"
-            if seed not in seeds or (wanted and name not in wanted) or place.exists():
-                continue
-            print(f"{name}, seed {seed}", flush=True)
-            with tempfile.TemporaryDirectory() as folder:
-                make_data(Path(folder), seed)
-                run_one(command, seed, place, folder)
+            if seed in seeds and (not wanted or name in wanted):
+                fill(RESULTS / name / f"seed-{seed}.json", partial(run_one, command, seed))
 
 
-def run_one(command: str, seed: int, place: Path, folder: str) -> None:
-    """Run one command, and keep its record."""
-    began, out = time.time(), Path(folder) / "run"
-    words = [*shlex.split(command.replace("FOLDER", folder)), "--seed", str(seed), "--out", str(out)]
-    subprocess.run([sys.executable, "-m", *words], check=True, cwd=HERE.parent)
-    record = json.loads((out / "run.json").read_text().replace(folder, "FOLDER"))
-    record["command"] = f"{command} --seed {seed}"
-    if "--unknown" in command:
-        record["strangers_rejected_at_5_percent_of_known_test_rows"] = oracle(out)
-    keep(record, place, began)
+def run_one(command: str, seed: int) -> dict:
+    """Run one command on data that are made for it, and return its record."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_data(Path(folder), seed)
+        out = Path(folder) / "run"
+        words = [*shlex.split(command.replace("FOLDER", folder)), "--seed", str(seed), "--out", str(out)]
+        subprocess.run([sys.executable, "-m", *words], check=True, cwd=HERE.parent)
+        record = json.loads((out / "run.json").read_text().replace(folder, "FOLDER"))
+        if "--unknown" in command:
+            record["strangers_rejected_at_5_percent_of_known_test_rows"] = oracle(out)
+    return record | {"command": f"{command} --seed {seed}"}
 
 
 def oracle(out: Path) -> dict[str, float]:

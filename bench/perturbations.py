@@ -15,15 +15,15 @@ import itertools
 import json
 import sys
 import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
-from run import find_teacher, keep
+from run import RESULTS, fill, find_teacher
 
 import juyi
 from juyi.distill import AAA
 
-PLACES = Path(__file__).parent / "results" / "perturbations"
+PLACES = RESULTS / "perturbations"
 TASKS = {
     "mnist": ("mnist_lenet5", (76.5, 51.0, 25.5)),
     "cifar10": ("cifar_cnn", (10.0, 16.0, 8.0, 4.0)),
@@ -37,16 +37,12 @@ SETTINGS: dict[str, dict] = {"mnist": {"epochs": 60}, "cifar10": {"epochs": 40, 
 def main() -> None:
     for name, (run, sizes) in TASKS.items():
         for size, seed in itertools.product(sizes, SEEDS):
-            place = PLACES / f"{name}-{size:g}-{seed}.json"
-            if not place.exists():
-                began = time.time()
-                keep(look(name, find_teacher(run, seed), size, seed), place, began)
-                print(place.name, f"{time.time() - began:.0f} s", flush=True)
+            fill(PLACES / f"{name}-{size:g}-{seed}.json", partial(look, name, run, size, seed))
 
 
-def look(name: str, folder: Path, size: float, seed: int) -> dict:
+def look(name: str, run: str, size: float, seed: int) -> dict:
     """Learn perturbations of this size, and count what they change."""
-    began = time.process_time()
+    folder, began = find_teacher(run, seed), time.process_time()
     settings = {**SETTINGS[name], "precision": "float32", "random_state": seed}
     fitted = AAA(teacher=juyi.read_run(folder), epsilon=size / 255, **settings).fit()
     seconds, test = time.process_time() - began, juyi.load(f"{name}@test")

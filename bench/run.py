@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -101,27 +103,19 @@ def main(wanted: list[str]) -> None:
         if wanted and name not in wanted:
             continue
         for seed in seeds:
-            place = RESULTS / name / f"seed-{seed}.json"
-            if place.exists():
-                continue
-            print(f"{name}, seed {seed}", flush=True)
-            run_one(command, seed, place)
+            fill(RESULTS / name / f"seed-{seed}.json", partial(run_one, command, seed))
 
 
-def run_one(command: str, seed: int, place: Path) -> None:
-    """Run one command in a folder that is thrown away, and keep its record."""
-    began = time.time()
+def run_one(command: str, seed: int) -> dict:
+    """Run one command in a folder that is thrown away, and return its record."""
     if command.startswith("labels "):
-        record = labels_alone(int(command.split()[1]), seed)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "run"
-            words = [*with_teacher(command, seed), "--seed", str(seed), "--out", str(out)]
-            subprocess.run([sys.executable, "-m", *words], check=True, cwd=HERE.parent)
-            text = (out / "run.json").read_text().replace(folder, "FOLDER").replace(str(teachers_folder()), "TEACHERS")
-        record = json.loads(text)
-        record["command"] = f"{command} --seed {seed}"
-    keep(record, place, began)
+        return labels_alone(int(command.split()[1]), seed)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        words = [*with_teacher(command, seed), "--seed", str(seed), "--out", str(out)]
+        subprocess.run([sys.executable, "-m", *words], check=True, cwd=HERE.parent)
+        text = (out / "run.json").read_text().replace(folder, "FOLDER").replace(str(teachers_folder()), "TEACHERS")
+    return json.loads(text) | {"command": f"{command} --seed {seed}"}
 
 
 def teachers_folder() -> Path:
@@ -151,6 +145,15 @@ def with_teacher(command: str, seed: int) -> list[str]:
         str(find_teacher(word.removeprefix("TEACHER:"), seed)) if word.startswith("TEACHER:") else word
         for word in shlex.split(command)
     ]
+
+
+def fill(place: Path, measure: Callable[[], dict]) -> None:
+    """Measure what is not there yet, and keep it."""
+    if place.exists():
+        return
+    print(place.relative_to(RESULTS), "...", flush=True)
+    began = time.time()
+    keep(measure(), place, began)
 
 
 def keep(record: dict, place: Path, began: float) -> None:

@@ -17,16 +17,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
-from run import find_teacher, keep
+from run import RESULTS, fill, find_teacher
 
 import juyi
 from juyi.distill import Hinton, Specialists
 from juyi.measure import paired_difference, wilson_interval
 
-PLACES = Path(__file__).parent / "results" / "specialists"
+PLACES = RESULTS / "specialists"
 TASKS = {
     "fashion": ("fashion_mnist", "", "fashion_lenet5", "lenet5_half"),
     "cifar": ("cifar10", "[:20000]", "cifar_cnn", "cnn_small_half"),
@@ -39,16 +39,13 @@ SETTINGS = {"fashion": {"epochs": 5}, "cifar": {"epochs": 3, "specialist_epochs"
 def main() -> None:
     for seed in SEEDS:
         for name in TASKS:
-            place = PLACES / f"{name}-{seed}.json"
-            if not place.exists():
-                began = time.time()
-                keep(look(name, find_teacher(TASKS[name][2], seed), seed), place, began)
-                print(place.name, f"{time.time() - began:.0f} s", flush=True)
+            fill(PLACES / f"{name}-{seed}.json", partial(look, name, seed))
 
 
-def look(name: str, folder: Path, seed: int) -> dict:
+def look(name: str, seed: int) -> dict:
     """Fit both methods on the training rows, then open the test set."""
-    data, part, _, student = TASKS[name]
+    data, part, run, student = TASKS[name]
+    folder = find_teacher(run, seed)
     settings = {"batch": 128, "precision": "float32", **SETTINGS[name]}
     shared = {key: value for key, value in settings.items() if key != "specialist_epochs"}
     began, teacher, train = time.process_time(), juyi.read_run(folder), juyi.load(f"{data}@train{part}")
