@@ -14,6 +14,7 @@ from juyi.distill.dafl import SHOWN, absolute_gap, activation_loss, entropy_loss
 from juyi.distill.generators import build_generator, paper_body, small_body, squash
 from juyi.distill.memory import Memory
 from juyi.distill.teachers import as_teacher
+from juyi.losses.distillation import correlation_loss, soft_loss
 from juyi.nets import Standardise, build_network
 from juyi.training import Checkpoint, Optimiser, Settings, StageRun, run_stage
 from juyi.training.state import State
@@ -309,3 +310,11 @@ def test_of_a_view_the_teacher_is_asked_of_what_the_student_sees(monkeypatch):
     DAFL(teacher=asked, augment="none", **settings).fit()
     assert len(warped) == len(seen) and warped[0].equal(seen[0])  # nothing was remembered yet
     assert warped[2].shape == seen[2].shape and not torch.allclose(warped[2], seen[2], atol=1.0)
+
+
+def test_the_student_descends_correlations_or_the_gap_as_it_is_told():
+    student, teacher = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0)).unbind()
+    assert torch.equal(DAFL().imitation(student, teacher), correlation_loss(student, teacher, 20.0))
+    gap = DAFL(student_loss="gap", temperature=2.0)
+    assert torch.equal(gap.imitation(student, teacher), soft_loss(student, teacher, 2.0))
+    assert torch.equal(DFAD().imitation(student, teacher), absolute_gap(student, teacher))

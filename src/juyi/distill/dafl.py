@@ -17,7 +17,7 @@ from juyi.distill.generators import GENERATORS, build_generator
 from juyi.distill.memory import Memory
 from juyi.distill.statistics import KeptStatistics
 from juyi.distill.teacher import Teacher
-from juyi.losses.distillation import soft_loss
+from juyi.losses.distillation import correlation_loss, soft_loss
 from juyi.nets import Network
 from juyi.training import Rows, Stage, StageGenerator, Step, Steps, Turn, hyperparameter, redeclare
 
@@ -89,12 +89,12 @@ class DAFL(Distiller):
 
         w_o mean CE(v, argmax v) − w_a mean |f| + w_e Σ p̄ log p̄ − w_d D(s, v) + w_b Σ_layers KL(batch ‖ kept)
 
-    and the student D(s, v), on these rows and on remembered ones; D = T² mean KL(softmax(v / T) ‖ softmax(s / T)), or
-    mean |s − v|, with T = 1 in the generator's part.  The paper has the first three parts alone, T = 1 for the student
-    as well, 24,000 steps of 512 rows, one update of the student in a step, no memory, and no views.  The defaults are
-    what a CPU can do: the fourth part too, by which the student meets what it does not know yet, six updates a step,
-    remembered rows being warped, and 3,000 steps of 64 rows.  `dfad` is the fourth part alone, `dfq` all but the
-    second.
+    with D = mean KL(softmax(v) ‖ softmax(s)), or mean |s − v|.  The student descends, on these rows and on remembered
+    ones, the correlation loss of s and v (`juyi.losses.distillation.correlation_loss`), or D, then with a temperature.
+    The paper has the first three parts alone, D for the student, 24,000 steps of 512 rows, one update of the student
+    in a step, no memory, and no views.  The defaults are what a CPU can do: the fourth part too, by which the student
+    meets what it does not know yet, six updates a step, remembered rows being warped, and 3,000 steps of 64 rows.
+    `dfad` is the fourth part alone, `dfq` all but the second.
 
     Source: Chen et al., "Data-Free Learning of Student Networks", ICCV 2019, equations 2-6.  The memory of past rows
     is that of Fang et al., "Contrastive Model Inversion for Data-Free Knowledge Distillation", IJCAI 2021.
@@ -138,11 +138,15 @@ class DAFL(Distiller):
         default=0.0, help="weight of the statistics that the teacher's batch norm keeps", low=0.0, high=1e4
     )
     gap: str = hyperparameter(
-        default="kl", help="D, the disagreement: kl (of probabilities) or absolute (of scores)",
+        default="kl", help="D, that the generator makes large: kl (of probabilities) or absolute (of scores)",
         choices=("kl", "absolute"),
     )  # fmt: skip
+    student_loss: str = hyperparameter(
+        default="dist", help="what the student makes small: dist (of correlations) or gap (D, as in the paper)",
+        choices=("dist", "gap"),
+    )  # fmt: skip
     temperature: float = hyperparameter(
-        default=8.0, help="T of the kl gap that the student makes small; the paper's is 1, as the generator's is here",
+        default=20.0, help="T of the student's loss; the paper's is 1, as the generator's is here",
         low=1e-6, high=1_000.0,
     )  # fmt: skip
     generator: str = hyperparameter(
@@ -192,7 +196,7 @@ class DAFL(Distiller):
             x = self.mix(made[0], memory, view)
             with torch.no_grad():
                 said = teacher.scores(x)
-            return {"imitation": self.disagreement(student(x), said, self.temperature)}
+            return {"imitation": self.imitation(student(x), said)}
 
         def show() -> None:
             with torch.no_grad():
@@ -230,8 +234,14 @@ class DAFL(Distiller):
             found["statistics"] = self.statistics * torch.stack(gaps).sum()
         return found or {"none": 0.0 * x.mean()}  # without any loss it stays as it began
 
+    def imitation(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Return what the student makes small, of its scores and the teacher's, N×C."""
+        if self.student_loss == "dist":
+            return correlation_loss(student, teacher, self.temperature)
+        return self.disagreement(student, teacher, self.temperature)
+
     def disagreement(self, student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-        """Return D of the scores of student and teacher, N×C: what the student makes small, and the generator large."""
+        """Return D of the scores of student and teacher, N×C: what the generator makes large."""
         return absolute_gap(student, teacher) if self.gap == "absolute" else soft_loss(student, teacher, temperature)
 
     def mix(self, made: Tensor, memory: Memory, view: View | None = None) -> Tensor:

@@ -31,3 +31,4 @@ class DFAD(DAFL):
     entropy: float = redeclare(DAFL, "entropy", default=0.0)
     adversarial: float = redeclare(DAFL, "adversarial", default=1.0)
     gap: str = redeclare(DAFL, "gap", default="absolute")
+    student_loss: str = redeclare(DAFL, "student_loss", default="gap")
