@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench onnxruntime clean
 
 demo: $(VENV)/.installed
 	$(BIN)/juyi demo --overwrite
@@ -30,6 +30,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.installed-development: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[hub,export,development]'
 	touch $@
+
+# The runtime of model.html, from its npm package; the test of SHA256SUMS tells whether it is the one that is named.
+RUNTIME := src/juyi/report/onnxruntime
+onnxruntime:
+	cd $(RUNTIME) && npm pack --silent onnxruntime-web@1.30.0
+	cd $(RUNTIME) && tar xzf onnxruntime-web-*.tgz --strip-components 2 package/dist/ort.wasm.bundle.min.mjs \
+		package/dist/ort-wasm-simd-threaded.wasm
+	cd $(RUNTIME) && gzip -9 -n -f ort-wasm-simd-threaded.wasm && rm onnxruntime-web-*.tgz
 
 clean:
 	rm -rf $(VENV) juyi-demo

@@ -209,3 +209,24 @@ def test_half_the_width_has_a_quarter_of_the_parameters():
     whole, half = (build_network(name, images(3, 32, 32), 10) for name in ("cnn_small", "cnn_small_half"))
     count = [sum(p.numel() for p in net.parameters()) for net in (whole, half)]
     assert 3.5 < count[0] / count[1] <= 4.1
+
+
+@pytest.mark.parametrize("name", ["lenet5", "cnn_small"])
+def test_a_factor_widens_every_layer(name):
+    x = images(1, 28, 28)
+    widths = [count(build_network(f"{name}-{factor}", x, 10)) for factor in ("0.05", "0.25", "0.5", "0.75", "1", "1.5")]
+    assert widths == sorted(widths) and len(set(widths)) == len(widths)
+    same = {"1": name, "0.5": f"{name}_half"}
+    for factor, named in same.items():
+        one, other = build_network(f"{name}-{factor}", x, 10), build_network(named, x, 10)
+        assert [p.shape for p in one.parameters()] == [p.shape for p in other.parameters()]
+    assert build_network(f"{name}-0.001", x, 10)(x).shape == (6, 10)  # one map each
+
+
+@pytest.mark.parametrize(
+    "name", ["lenet5-0", "lenet5-0.0", "lenet5-0.50", "lenet5-", "lenet5-10", "lenet-0.5", "mlp-0.5"]
+)
+def test_a_factor_is_written_in_one_way(name):
+    assert name not in NETWORKS
+    with pytest.raises(SettingError, match="there is no such network"):
+        build_network(name, images(1, 28, 28), 10)

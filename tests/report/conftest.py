@@ -137,3 +137,13 @@ def runs(make_comparable, tmp_path):
         return [make_comparable(tmp_path / name, **differs) for name, differs in each.items()]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """One browser for all tests of a worker."""
+    from report.browsing import start
+
+    driver = start(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -15,63 +14,15 @@ from juyi.report.sheet import write_sheet
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium or chromedriver is not installed"),
-]
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from report.browsing import NEEDS_BROWSER, ask, open_file, prefer, wait  # noqa: E402
+
+pytestmark = NEEDS_BROWSER
 HOSTILE = '</script><img src=x onerror="document.title=1">'
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1100,900"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
-def prefer(browser, scheme):
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 def open_page(browser, run):
     """Open the report of a run."""
     return open_file(browser, write_report(run))
-
-
-def open_file(browser, page):
-    """Open a page in light colours, and give the console's messages and the addresses that were asked for."""
-    prefer(browser, "light")
-    browser.get("about:blank")
-    browser.get_log("browser"), browser.get_log("performance")
-    browser.get(page.as_uri())
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    return [entry["message"] for entry in browser.get_log("browser")], asked
-
-
-def ask(browser, expression):
-    return browser.execute_script(f"return {expression}")
-
-
-def wait(browser, expression):
-    WebDriverWait(browser, 15).until(lambda _: ask(browser, expression), message=expression)
 
 
 def test_the_page_opens_without_errors_and_asks_for_nothing(browser, make_run, tmp_path):

@@ -11,12 +11,26 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 import juyi
-from juyi.cli import adapt, compare, data, demo, distill, measure, methods, predict, report, resume, settle, train
+from juyi.cli import (
+    adapt,
+    compare,
+    data,
+    demo,
+    distill,
+    export,
+    measure,
+    methods,
+    predict,
+    report,
+    resume,
+    settle,
+    train,
+)
 from juyi.cli.mistakes import explain
 from juyi.errors import JuyiError
 from juyi.training import leave_processes
 
-VERBS = (measure, adapt, train, distill, predict, settle, resume, report, compare, methods, data, demo)
+VERBS = (measure, adapt, train, distill, export, predict, settle, resume, report, compare, methods, data, demo)
 
 
 def build(arguments: Sequence[str]) -> App:

@@ -14,7 +14,25 @@ from juyi.cli.adapt import finish
 
 DEFAULT = "hinton"
 TOLD = ("teacher_weights", "teacher_shape", "teacher_mean", "teacher_spread", "teacher_classes")
-REQUEST = ("teacher", "data", "test", "alone", "temperatures", "correct_bias", "label", "size", "skip_bad", *TOLD)
+BUDGET = {
+    "max_params": "the most parameters, such as 50k",
+    "max_bytes": "the largest ONNX file, such as 200kB",
+    "max_macs": "the most multiplications for a row, such as 1M",
+    "max_latency": "the longest that a row may take on this machine (onnxruntime, one thread), such as 5ms",
+}
+REQUEST = (
+    "teacher",
+    "data",
+    "test",
+    "alone",
+    "temperatures",
+    "correct_bias",
+    "label",
+    "size",
+    "skip_bad",
+    *BUDGET,
+    *TOLD,
+)
 
 
 def register(app: App, arguments: Sequence[str]) -> None:
@@ -53,6 +71,10 @@ def register(app: App, arguments: Sequence[str]) -> None:
         options.option(
             "correct_bias", str | None, None, "data, labelled or not, by which the student's class biases are corrected"
         ),
+        *[
+            options.option(name, str | None, None, f"a budget for --student auto: {what}")
+            for name, what in BUDGET.items()
+        ],
         options.option("teacher_weights", str | None, None, "weights of module:factory: .safetensors, or .pt"),
         options.option("teacher_shape", str, "", "shape of the teacher's rows, such as 1x28x28"),
         options.option("teacher_mean", str, "", "what the teacher's pixels, 0 to 1, are less, such as 0.1307"),

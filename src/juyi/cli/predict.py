@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,20 @@ from cyclopts import App
 from juyi.adapt.unknown import threshold_of
 from juyi.cli import options
 from juyi.data import UNKNOWN, Domain, conform, load
+from juyi.data.doors import check_order
 from juyi.errors import ForeignFileError, RunFolderError, SettingError, nearest
 from juyi.measure import certainty
+from juyi.portable import OnnxModel
 from juyi.runs import RunFolder
 from juyi.runs.files import write_text
-from juyi.training import Served, read_run, softmax
+from juyi.training import read_run, softmax
 
 
 def register(app: App, arguments: Sequence[str]) -> None:
     """Add the verb."""
 
     def predict(**given: Any) -> None:
-        """Predict the class, or the number, of every row of DATA with the model that serves in RUN.
+        """Predict the class, or the number, of every row of DATA with the model that serves in RUN, or an ONNX file.
 
         Prints a table (name, prediction, confidence), or writes it with --out; numbers have no confidence.  With
         --unknown, rows of which the model is not certain enough are answered "unknown"; the confidence is that of the
@@ -37,25 +40,19 @@ def register(app: App, arguments: Sequence[str]) -> None:
         rate = given["wrong_rejections"]
         if not 0 < rate < 1:
             raise SettingError(f"--wrong-rejections {rate:g}: is a share between 0 and 1; 0.05 is usual")
-        folder = RunFolder.open(given["run"])
-        model = _model(folder, given["model"])
-        served = read_run(folder, model, given["net"])
-        threshold = -np.inf
-        if given["unknown"] and served.tells_numbers:
-            raise SettingError(f"--unknown: is for classes, but {folder.path} tells numbers; leave it out")
-        if given["unknown"]:
-            threshold = threshold_of(folder, model or str(folder.read()["serves"]), rate)
+        asked = _of_file(given) if given["run"].lower().endswith(".onnx") else _of_run(given)
         data = load(given["data"], label=given["label"], size=given["size"], skip_bad=given["skip_bad"])
-        data = conform(data, served.shape)
+        check_order(data, asked.columns, "the model")
+        data = conform(data, asked.shape)
         for note in data.notes:
             print(f"note: {data.name}: {note}", file=sys.stderr)
-        scores = served.scores(data)
+        scores = asked.scores(data)
         if not np.isfinite(scores).all():
             raise ForeignFileError(
-                f"{folder.models}: the model's weights give scores that are no numbers, so they are damaged; "
+                f"{asked.where}: the model's weights give scores that are no numbers, so they are damaged; "
                 "train it again, or restore them"
             )
-        rows = _numbers(data, scores) if served.tells_numbers else _classes(data, scores, served, threshold)
+        rows = _numbers(data, scores) if asked.classes is None else _classes(data, scores, asked)
         text = io.StringIO()
         table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         table.writeheader()
@@ -69,7 +66,7 @@ def register(app: App, arguments: Sequence[str]) -> None:
             print(text.getvalue(), end="")
 
     parameters = [
-        options.argument("run", "the folder of a finished run"),
+        options.argument("run", "the folder of a finished run, or a file that juyi export wrote (.onnx)"),
         options.argument("data", "a folder, a file, or NAME@SPLIT"),
         options.option("model", str | None, None, "another model of the run, such as source_only"),
         options.option("net", str | None, None, "module:factory, if the run's network is one of your own"),
@@ -84,13 +81,56 @@ def register(app: App, arguments: Sequence[str]) -> None:
     options.register(app, arguments, "predict", predict, parameters)
 
 
-def _classes(data: Domain, scores: np.ndarray, served: Served, threshold: float) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked: from rows to scores, and what rows and scores are."""
+
+    where: str
+    shape: tuple[int, ...]
+    columns: tuple[str, ...]
+    classes: Sequence[str] | None
+    scores: Callable[[Domain], np.ndarray]
+    threshold: float = -np.inf
+
+
+def _of_run(given: dict[str, Any]) -> _Asked:
+    folder = RunFolder.open(given["run"])
+    model = _model(folder, given["model"])
+    served = read_run(folder, model, given["net"])
+    threshold = -np.inf
+    if given["unknown"] and served.tells_numbers:
+        raise SettingError(f"--unknown: is for classes, but {folder.path} tells numbers; leave it out")
+    if given["unknown"]:
+        threshold = threshold_of(folder, model or str(folder.read()["serves"]), given["wrong_rejections"])
+    classes = None if served.tells_numbers else [str(label) for label in served.classes]
+    return _Asked(str(folder.models), served.shape, served.columns, classes, served.scores, threshold)
+
+
+def _of_file(given: dict[str, Any]) -> _Asked:
+    path = given["run"]
+    for option in ("model", "net", "unknown"):
+        if given[option]:
+            raise SettingError(f"--{option}: is for runs, and {path} is one model without its run; leave it out")
+    file = OnnxModel(path)
+    shape = tuple(length for length in file.shape if length is not None)
+    if len(shape) < len(file.shape):
+        raise SettingError(f"{path}: does not say what size its rows have; export it with one")
+    classes: Sequence[str] | None = file.classes
+    if classes is None and not file.tells_numbers:
+        zeros = np.zeros((1, *shape), file.kind)
+        classes = [str(code) for code in range(file.scores(zeros).shape[1])]
+        print(f"note: {path}: does not name its classes; they are numbered from 0", file=sys.stderr)
+    return _Asked(path, shape, file.columns, classes, lambda data: file.scores(data.x))
+
+
+def _classes(data: Domain, scores: np.ndarray, asked: _Asked) -> list[dict[str, Any]]:
     """For each row its name, the class (or that it is unknown), and how sure the model is of it."""
-    rejected = certainty(scores) < threshold
+    rejected = certainty(scores) < asked.threshold
+    classes = asked.classes or ()
     return [
         {
             "name": data.row_name(row),
-            "prediction": UNKNOWN if rejected[row] else str(served.classes[p.argmax()]),
+            "prediction": UNKNOWN if rejected[row] else classes[p.argmax()],
             "confidence": round(float(p.max()), 4),
         }
         for row, p in enumerate(softmax(scores))

@@ -108,9 +108,10 @@ class ClassImpressions(FromImpressions, Distiller):
         def losses(batch: None, progress: float) -> dict[str, Tensor]:
             with torch.no_grad():
                 going = (~canvas.frozen).nonzero().squeeze(1)
-                sure = confidence(teacher, canvas.rows(going), label[going])
-                canvas.freeze(going[sure > threshold[going]])
-                going = (~canvas.frozen).nonzero().squeeze(1)
+                if len(going):
+                    sure = confidence(teacher, canvas.rows(going), label[going])
+                    canvas.freeze(going[sure > threshold[going]])
+                    going = going[sure <= threshold[going]]
             if not len(going):
                 return {"score": 0.0 * canvas.u.sum()}
             x = canvas.rows(going)

@@ -30,6 +30,10 @@ class Request:
         alone: train the same student on the labels alone as well, where there are labels: what distilling must beat.
         temperatures: numbers, separated by commas: students are trained at these too, for the figure.
         correct_bias: the name of data, labelled or not, by which the student's class biases are corrected at the end.
+        max_params: the most parameters that the student may have, such as 50k.
+        max_bytes: the largest ONNX file that it may fill.
+        max_macs: the most multiplications that it may do for a row.
+        max_latency: the longest that a row may take on this machine, such as 5ms.
         teacher_weights: a file with the weights of a teacher `module:factory`.
         teacher_shape: of one row of the teacher, such as 1x28x28, where neither it nor the data tell.
         teacher_mean: what the teacher's rows are less, where pixels go from 0 to 1; commas between channels.
@@ -47,6 +51,10 @@ class Request:
     alone: bool = True
     temperatures: str = ""
     correct_bias: str | None = None
+    max_params: str | None = None
+    max_bytes: str | None = None
+    max_macs: str | None = None
+    max_latency: str | None = None
     teacher_weights: str | None = None
     teacher_shape: str = ""
     teacher_mean: str = ""

@@ -14,9 +14,10 @@ from rich.console import Console
 from sklearn.base import clone
 from torch import Tensor, nn
 
-from juyi.data.domain import notes_of
+from juyi.data.domain import Domain, notes_of
 from juyi.distill.base import Distiller
 from juyi.distill.bias import correct_bias
+from juyi.distill.budget import brief, comparison_data, read_budget, students_within
 from juyi.distill.outcome import ALONE, TEACHER, Outcome, Scorer, write_temperatures
 from juyi.distill.perturbed_outcome import write_perturbations
 from juyi.distill.request import Given, Request, prepare
@@ -73,8 +74,11 @@ def run(
     method.check_hyperparameters()
     console = console or Console(quiet=True)
     processes = join_processes()
+    budget = read_budget(request)
     given = prepare(request, method)
     record = first_record(request, method, given)
+    if budget:
+        record["budget"] = students_within(budget, method, given.teacher, console)
     folder = new_folder(record, out, overwrite, processes, console)
     return _Work(folder, record, given, method, processes, console).carry_out()
 
@@ -167,11 +171,50 @@ class _Work:
     def carry_out(self) -> RunFolder:
         """Learn, then look at what was learnt."""
         with naming(self.folder):
+            if "budget" in self.record:
+                self._choose_student()
             models = {name: self._learn(name, method) for name, method in self._students().items()}
             if self.processes.is_first:
                 self._finish(models)
                 mark_finished(self.folder, self.record)
         return self.folder
+
+    def _choose_student(self) -> None:
+        """Teach the candidates for the budget briefly, and go on with the one that does best where none had learnt."""
+        found = self.record["budget"]
+        if "chosen" not in found:
+            names = [candidate["name"] for candidate in found["candidates"]]
+            if len(names) > 1:
+                self._compare(found)
+            best = max(found["candidates"], key=lambda c: (c.get("value", 0.0), -c["parameters"]))
+            found["chosen"] = best["name"]
+            self.console.print(f"the student is {best['name']}", highlight=False)
+        self.method.set_params(student=found["chosen"])
+        network = self.method.check_network(self.given.teacher)
+        self.record["network"] |= {
+            "name": network.name, "parameters": sum(p.numel() for p in network.parameters())
+        }  # fmt: skip
+        if self.processes.is_first:
+            self.folder.write(self.record)
+
+    def _compare(self, found: dict[str, Any]) -> None:
+        teacher = self.given.teacher
+        data, held, what = comparison_data(self.method, teacher, self.given.training, self.given.validation)
+        found["compared_by"] = what
+        for candidate in found["candidates"]:
+            method = brief(self.method, candidate["name"], data)
+            self._learn(f"candidate_{candidate['name']}", method, data)
+            rows = held.select(held.labelled) if held.labelled.any() else held
+            truth = rows.y if held.labelled.any() else self._said(rows)
+            hits = method.scores(rows).argmax(1) == truth
+            low, high = wilson_interval(int(hits.sum()), len(hits))
+            candidate |= {"value": float(hits.mean()), "low": low, "high": high, "n": len(hits)}
+
+    def _said(self, data: Domain) -> np.ndarray:
+        """What the teacher answers."""
+        rows = Rows(data, choose_device(self.method.device))
+        answers: np.ndarray = compute_rows(self.given.teacher.scores, rows).argmax(1).cpu().numpy()
+        return answers
 
     def _students(self) -> dict[str, Distiller]:
         """The students that are trained, by name, the method's own last."""
@@ -182,12 +225,16 @@ class _Work:
             students[_at(temperature)] = clone(self.method).set_params(temperature=temperature)
         return {**students, name: self.method}
 
-    def _learn(self, model: str, method: Distiller) -> Distiller:
+    def _learn(self, model: str, method: Distiller, data: Domain | None = None) -> Distiller:
         given = self.given
 
         def learn(watcher: Watcher | None, checkpoint: Checkpoint | None) -> Distiller:
             return method.learn(
-                given.teacher, given.training, watcher=watcher, checkpoint=checkpoint, processes=self.processes
+                given.teacher,
+                given.training if data is None else data,
+                watcher=watcher,
+                checkpoint=checkpoint,
+                processes=self.processes,
             )
 
         if not self.processes.is_first:
@@ -234,9 +281,7 @@ class _Work:
         if data is None:
             return []
         labelled = data.select(data.labelled) if data.labelled.any() else data
-        rows = Rows(labelled, choose_device(self.method.device))
-        said = compute_rows(self.given.teacher.scores, rows).argmax(1).cpu().numpy()
-        truth, what = (labelled.y, "accuracy") if data.labelled.any() else (said, "agreement")
+        truth, what = (labelled.y, "accuracy") if data.labelled.any() else (self._said(labelled), "agreement")
         points = []
         for temperature in self.given.temperatures:
             hits = models[_at(temperature)].scores(labelled).argmax(1) == truth

@@ -15,6 +15,7 @@ from juyi.measure.evidence import (
     red_flags,
     weigh_evidence,
 )
+from juyi.measure.fidelity import ClassAccuracy, expected_calibration_error, mean_divergence, worst_class
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.frechet import frechet_distance
 from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
@@ -45,6 +46,7 @@ from juyi.measure.verdict_numbers import (
 )
 
 __all__ = [
+    "ClassAccuracy",
     "Estimate",
     "Evidence",
     "PairedDifference",
@@ -68,6 +70,7 @@ __all__ = [
     "energy_distance",
     "error_reduction",
     "estimate_label_shift",
+    "expected_calibration_error",
     "feature_tests",
     "fit_temperature",
     "frechet_distance",
@@ -87,6 +90,7 @@ __all__ = [
     "material_margin",
     "mean_absolute_error",
     "mean_answers",
+    "mean_divergence",
     "mean_prediction",
     "mlls",
     "mmd",
@@ -114,4 +118,5 @@ __all__ = [
     "wasserstein",
     "weigh_evidence",
     "wilson_interval",
+    "worst_class",
 ]

@@ -17,6 +17,7 @@ from juyi.nets.normalisation import (
     domain_batch_norm,
     normalisation,
 )
+from juyi.nets.portable import portable
 
 __all__ = [
     "BATCH_NORMS",
@@ -38,6 +39,7 @@ __all__ = [
     "is_hub",
     "mlp",
     "normalisation",
+    "portable",
     "rebuild_hub",
     "standardiser",
     "trainable",

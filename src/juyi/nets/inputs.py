@@ -47,6 +47,10 @@ class Inputs(nn.Module):
         x = self.scale(with_channels(x, self.channels))
         if self.reverse:
             x = x.flip(1)
+        return self.resized(x)
+
+    def resized(self, x: Tensor) -> Tensor:
+        """Bring N×C×H×W floats to the size."""
         if self.size is None or tuple(x.shape[2:]) == self.size:
             return x
         smaller = x.shape[2] > self.size[0] or x.shape[3] > self.size[1]

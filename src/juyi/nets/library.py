@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -72,6 +73,11 @@ def _width(body: nn.Module, shape: tuple[int, ...]) -> int:
     return int(width)
 
 
+def _scaled(widths: Sequence[int], factor: float) -> list[int]:
+    """These numbers of maps or units times a factor, at least 1 each."""
+    return [max(1, round(width * factor)) for width in widths]
+
+
 def lenet(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
     """ADDA's LeNet: convolutions of 20 and 50 maps, 500 features (Tzeng et al. 2017, section 5.1)."""
     trunk = nn.Sequential(
@@ -83,7 +89,7 @@ def lenet(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
 
 
 def _lenet5(shape: tuple[int, ...], outputs: int, norm: str, factor: float) -> Parts:
-    a, b, c, d = (int(width * factor) for width in (6, 16, 120, 84))
+    a, b, c, d = _scaled((6, 16, 120, 84), factor)
     trunk = nn.Sequential(
         nn.Conv2d(shape[0], a, 5, padding=2), normalisation(norm, a), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(a, b, 5), normalisation(norm, b), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
@@ -117,7 +123,7 @@ def dann_mnist(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Part
 
 
 def _cnn_small(shape: tuple[int, ...], outputs: int, norm: str, factor: float) -> Parts:
-    a, b, c, d = (int(width * factor) for width in (32, 64, 128, 100))
+    a, b, c, d = _scaled((32, 64, 128, 100), factor)
     body = nn.Sequential(
         nn.Conv2d(shape[0], a, 3, padding=1), normalisation(norm, a), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(a, b, 3, padding=1), normalisation(norm, b), nn.ReLU(), nn.MaxPool2d(2),
@@ -205,18 +211,26 @@ def linear(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
 
 
 class _Networks(dict[str, Callable[[tuple[int, ...], int, str], Parts]]):
-    """The named networks; `mlp-WIDTH-WIDTH` names one more for each choice of widths."""
+    """The named networks; `mlp-WIDTH-WIDTH` and `NAME-FACTOR`, of `WIDENED`, name one more for each choice."""
 
     _OF_WIDTHS = re.compile(r"mlp((?:-[1-9][0-9]{0,4}){1,8})")
+    _WIDENED = re.compile(r"(lenet5|cnn_small)-((?:0|[1-9])\.[0-9]{0,3}[1-9]|[1-9])")
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or (isinstance(name, str) and bool(self._OF_WIDTHS.fullmatch(name)))
+        if super().__contains__(name):
+            return True
+        return isinstance(name, str) and bool(self._OF_WIDTHS.fullmatch(name) or self._WIDENED.fullmatch(name))
 
     def __missing__(self, name: str) -> Callable[[tuple[int, ...], int, str], Parts]:
-        found = self._OF_WIDTHS.fullmatch(name)
-        if not found:
-            raise KeyError(name)
-        return mlp_of([int(width) for width in found[1][1:].split("-")])
+        if found := self._OF_WIDTHS.fullmatch(name):
+            return mlp_of([int(width) for width in found[1][1:].split("-")])
+        if found := self._WIDENED.fullmatch(name):
+            return partial(WIDENED[found[1]], factor=float(found[2]))
+        raise KeyError(name)
+
+
+WIDENED = {"lenet5": _lenet5, "cnn_small": _cnn_small}
+"""Networks whose maps and units can be multiplied: `lenet5-0.25` has a quarter of them."""
 
 
 NETWORKS = _Networks(

@@ -2,17 +2,21 @@
 
 from juyi.report.comparison import Comparison, compare, disagreement_lines
 from juyi.report.comparison_page import check_place, write_comparison
+from juyi.report.exported import account_lines
+from juyi.report.model_page import write_model_page
 from juyi.report.page import write_report
 from juyi.report.similarity_page import write_similarity
 from juyi.report.summary import summary_lines
 
 __all__ = [
     "Comparison",
+    "account_lines",
     "check_place",
     "compare",
     "disagreement_lines",
     "summary_lines",
     "write_comparison",
+    "write_model_page",
     "write_report",
     "write_similarity",
 ]

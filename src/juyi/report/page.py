@@ -15,6 +15,8 @@ from plotly.offline import get_plotlyjs
 
 from juyi.errors import ForeignFileError
 from juyi.report import charts, distilled, sections
+from juyi.report.budget import budget
+from juyi.report.exported import exported
 from juyi.report.markup import definitions, escape, label, script_json, section
 from juyi.report.numbers import numbers
 from juyi.report.settled import settled
@@ -79,6 +81,8 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
         sections.warnings(record),
         sections.results(record),
         distilled.sizes(record),
+        budget(record, drawn),
+        exported(record),
         distilled.impressions(figures.get("impressions") or {}),
         distilled.perturbations(figures.get("perturbations") or {}),
         distilled.temperatures(figures.get("temperature") or {}, drawn),

@@ -201,7 +201,7 @@ def settings(record: dict[str, Any]) -> str:
     """Write every setting of the run: what would be needed to repeat it."""
     told = {"schema", "method", "seed", "room", "serves", "command", "started", "status", "hyperparameters", "network"}
     told |= {"data", "versions", "machine", "results", "verdict", "warnings", "classes", "seconds", "openings"}
-    told |= {"peak_memory", "settled", "temperatures"}
+    told |= {"peak_memory", "settled", "temperatures", "budget", "export"}
     tables = [definitions("Method", [(k, record[k]) for k in ("room", "method", "serves", "seed") if k in record])]
     tables += [definitions(k.capitalize(), facts(record.get(k), k)) for k in ("hyperparameters", "network")]
     for role, described in facts(record.get("data"), "data"):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -101,9 +103,18 @@ def of_onnx(path: str, options: TeacherOptions, data: Domain | None) -> Teacher:
     where = f"TEACHER {path}"
     options.refuse("weights", where=path, why="holds its own")
     net = OnnxNet(path, where)
-    shape = row_shape(net.shape, options, data, where)
-    teacher = foreign(Scaled(options.scale(shape), net), shape, options, path, gradients=False)
-    teacher.count = net.count
+    model = net.model
+    shape = row_shape(model.shape, options, data, where)
+    takes_pixels = model.kind is np.uint8
+    if takes_pixels:
+        options.refuse("mean", "spread", where=path, why="takes pixels as they are stored, and scales them itself")
+    if model.tells_numbers:
+        raise SettingError(f"{where}: tells numbers, and distillation is for classes; name another file")
+    if options.classes is None and model.classes is not None:
+        options = replace(options, classes=model.classes)
+    whole = net if takes_pixels else Scaled(options.scale(shape), net)
+    teacher = foreign(whole, shape, options, path, gradients=False)
+    teacher.count = model.count
     teacher.notes += (f"{path}: an ONNX file gives predictions only, without gradients and features",)
     return teacher
 

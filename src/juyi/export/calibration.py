@@ -1,0 +1,53 @@
+"""Rows by which activations get their range: real ones, those that the run has made, or made now from the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from juyi.data import load
+from juyi.data.domain import Domain
+from juyi.distill.class_impressions import ClassImpressions
+from juyi.distill.teachers import as_teacher
+from juyi.errors import SettingError
+from juyi.runs import RunFolder
+from juyi.training import Served
+from juyi.training.watchers import Bar
+
+IMPRESSIONS = "impressions"
+MADE = 200
+"""Impressions that are made where the run has none: the range of a value is found from few."""
+
+
+def calibration_rows(folder: RunFolder, served: Served, name: str, options: dict[str, Any], console: Console) -> Domain:
+    """Return the rows that `name` says, brought to the shape of the model.
+
+    Args:
+        folder: the run; the impressions of a distillation without data are there.
+        served: its model.
+        name: of data, or `impressions`.
+        options: how data are read.
+        console: where progress is shown.
+
+    Raises:
+        DataError: there are no such data, or they are of another kind.
+        SettingError: the model tells numbers, and has no classes of which there could be impressions.
+    """
+    if name != IMPRESSIONS:
+        return served.adopt(load(name, **options))
+    place = folder.path / "impressions.npz"
+    if place.is_file():
+        return served.adopt(load(str(place)))
+    if served.tells_numbers:
+        raise SettingError("--calibrate impressions: are of classes, but the model tells numbers; name data")
+    settings: dict[str, Any] = {"impressions": MADE, "at_once": MADE, "epochs": 1, "device": "cpu"}
+    method = ClassImpressions(student="auto", **settings)
+    console.print(f"no data to calibrate with: making {MADE} impressions from the model itself", highlight=False)
+    bar = Bar(console, "impressions")
+    try:
+        method.learn(as_teacher(served), None, watcher=bar)
+    finally:
+        bar.close()
+    made: Domain = method.impressions_
+    return made
