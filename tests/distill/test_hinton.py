@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import juyi
 from juyi.adapt import SourceOnly
 from juyi.check.common import CLASSES, shifted_domains, weights
 from juyi.data import Domain
@@ -11,6 +12,7 @@ from juyi.distill import Hinton, Teacher
 from juyi.distill.soft import SoftTargets
 from juyi.distill.teachers import as_teacher, of_served
 from juyi.errors import DataError, SettingError
+from juyi.training import read_model, write_model
 
 QUICK = {"student": "mlp-16", "epochs": 2, "batch": 60, "precision": "float32", "device": "cpu"}
 
@@ -150,3 +152,17 @@ def test_features_are_what_the_last_layer_is_given(teacher, rows):
 
 def test_defaults_come_from_the_loss():
     assert SoftTargets().temperature is None
+
+
+@pytest.mark.parametrize("standardise", ["image", "source"])
+def test_a_student_in_a_file_standardises_as_its_teacher(tmp_path, standardise):
+    """What is read from the folder answers to the bit as what was written, whichever scale the teacher has."""
+    images = {"epochs": 1, "batch": 50, "precision": "float32", "device": "cpu"}
+    rows, test = juyi.load("digits@train[:200]"), juyi.load("digits@test[:50]")
+    teacher = SourceOnly(net="lenet5", standardise=standardise, **images).fit(rows)
+    student = Hinton(teacher=teacher, student="lenet5_half", **images).fit(rows)
+    write_model(tmp_path, "student", student.net_, student.shape_, student.classes_.tolist(), student.layers)
+    read, _ = read_model(tmp_path, "student")
+    assert read.standardise.by_image is (standardise == "image")
+    with torch.no_grad():
+        assert torch.equal(read(torch.from_numpy(test.x)), torch.from_numpy(student.scores(test)))

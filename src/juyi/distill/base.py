@@ -147,7 +147,7 @@ class Distiller(Learner):
             raise type(error)(str(error).replace("--net", "--student")) from error
         scale = copy.deepcopy(teacher.scale).cpu()
         if isinstance(student.standardise, Inputs):  # resized, or other channels: the scale of its own channels
-            if student.standardise.channels == len(scale.mean):
+            if student.standardise.channels == len(scale.mean) and not scale.by_image:
                 student.standardise.scale = scale
         elif isinstance(student.standardise, Standardise):
             student.standardise = scale

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.errors import ForeignFileError, SettingError
-from juyi.nets import NETWORKS, LabelScale, Network, build_network, rebuild_hub
+from juyi.nets import NETWORKS, Inputs, LabelScale, Network, build_network, rebuild_hub
 from juyi.nets.build import fit_head
 from juyi.runs.files import read_json, read_tensors, write_json, write_tensors
 
@@ -32,7 +32,8 @@ def write_model(
         net: what serves.
         shape: of one input, C×H×W or d.
         classes: the names of the classes; none, or None, for numbers.
-        layers: the settings `batch_norm`, `standardise` and `head` with which the network was built.
+        layers: the settings `batch_norm` and `head` with which the network was built; how it standardises rows is
+            taken from itself, since a student has that from its teacher.
         columns: the names of the features of a table, in order, so that predicting can refuse another order.
     """
     write_tensors(folder / f"{name}.safetensors", net.state_dict(), {"model": name})
@@ -43,10 +44,17 @@ def write_model(
         "classes": list(classes) if classes else None,
         "columns": None if columns is None else list(columns),
         **layers,
+        "standardise": "image" if standardises_by_image(net) else "source",
     }
     if net.hub is not None:
         content["hub"] = net.hub
     write_json(folder / f"{name}.json", content)
+
+
+def standardises_by_image(net: Network) -> bool:
+    """Whether a network standardises each image by its own mean and spread."""
+    layer = net.standardise.scale if isinstance(net.standardise, Inputs) else net.standardise
+    return bool(getattr(layer, "by_image", False))
 
 
 def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> tuple[Network, dict[str, Any]]:
