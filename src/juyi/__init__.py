@@ -10,7 +10,7 @@ model.predict(juyi.load("digits_m@test"))
 
 from importlib.metadata import PackageNotFoundError, version
 
-from juyi import adapt, data, distill, similarity
+from juyi import adapt, data, distill, export, similarity
 from juyi.data import Domain, load, withhold_labels
 from juyi.errors import JuyiError
 from juyi.training import read_run
@@ -20,4 +20,15 @@ try:
 except PackageNotFoundError:
     __version__ = "0"
 
-__all__ = ["Domain", "JuyiError", "adapt", "data", "distill", "load", "read_run", "similarity", "withhold_labels"]
+__all__ = [
+    "Domain",
+    "JuyiError",
+    "adapt",
+    "data",
+    "distill",
+    "export",
+    "load",
+    "read_run",
+    "similarity",
+    "withhold_labels",
+]

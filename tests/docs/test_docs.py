@@ -154,7 +154,7 @@ def quick_distilling(words):
     """Options that make a distillation short, of those that its method has."""
     method = words[words.index("--method") + 1] if "--method" in words else "hinton"
     known = set(declared(distill.METHODS[method]))
-    if distill.METHODS[method].makes != "student":
+    if distill.METHODS[method].makes != "student" or any(word.startswith("--max-") for word in words):
         known -= {"student"}
     return {f"--{key.replace('_', '-')}": value for key, value in QUICK_DISTILLING.items() if key in known}
 

@@ -181,4 +181,4 @@ def test_what_no_student_keeps_names_the_nearest():
 def test_a_latency_that_nothing_keeps_is_said():
     missed = [Candidate("a", Costs(1, 1, 10, 2.0)), Candidate("b", Costs(1, 1, 10, 1.5))]
     line = str(refuse_budget(Budget(latency=1.0), missed))
-    assert line == "--max-latency 1: no student is so small; the nearest is b with 1.5"
+    assert line == "--max-latency 1.0: no student is so small; the nearest is b with 1.5"

@@ -69,7 +69,11 @@ def students_within(budget: Budget, method: Distiller, teacher: Teacher, console
 
 def _said(costs: Any) -> str:
     units = {"parameters": "parameters", "macs": "multiplications", "bytes": "bytes", "latency": "ms"}
-    return ", ".join(f"{value:,.4g} {units[name]}" for name, value in asdict(costs).items() if value is not None)
+    return ", ".join(
+        f"{value:,} {units[name]}" if isinstance(value, int) else f"{value:.3g} {units[name]}"
+        for name, value in asdict(costs).items()
+        if value is not None
+    )
 
 
 def comparison_data(

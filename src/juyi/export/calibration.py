@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -49,5 +50,4 @@ def calibration_rows(folder: RunFolder, served: Served, name: str, options: dict
         method.learn(as_teacher(served), None, watcher=bar)
     finally:
         bar.close()
-    made: Domain = method.impressions_
-    return made
+    return replace(method.impressions_, name=f"{MADE} impressions of the model")

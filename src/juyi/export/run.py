@@ -208,7 +208,7 @@ class _Work:
         large, small = (opened[name].scores(rows.x) for name in (FLOAT32, INT8))
         smaller = paths[FLOAT32].stat().st_size / paths[INT8].stat().st_size
         times = latency[INT8].median / latency[FLOAT32].median
-        pace = f"{times:.2f} times as long" if times > 1 else f"{times:.0%} of the time"
+        pace = f"{times:.2f} times as long" if times > 1 else f"{100 * times:.0f} % of the time"
         text = f"int8 is {smaller:.1f} times smaller and takes {pace}"
         where = f"the {rows.size:,} rows of {rows.name} (its calibration data)"
         if self.served.tells_numbers:
@@ -219,7 +219,7 @@ class _Work:
             worse = apart > (1 - LEAST_AGREEMENT) * spread
         else:
             alike = share(large.argmax(1) == small.argmax(1))
-            text += f"; it answers as float32 on {alike['value']:.1%} of {where}"
+            text += f"; it answers as float32 on {100 * alike['value']:.1f} % of {where}"
             worse = alike["value"] < LEAST_AGREEMENT
         faults = [word for word, is_so in (("slower", times > 1), ("worse", worse)) if is_so]
         use = FLOAT32 if faults else INT8

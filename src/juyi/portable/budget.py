@@ -266,7 +266,7 @@ def refuse_budget(budget: Budget, missed: Sequence[Candidate]) -> SettingError:
     if not over:
         return SettingError("no student fits such inputs; name one with --student")
     _, option, limit, name, cost = min(over)
-    return SettingError(f"--{option} {limit:g}: no student is so small; the nearest is {name} with {cost:g}")
+    return SettingError(f"--{option} {limit:,}: no student is so small; the nearest is {name} with {cost:,}")
 
 
 OPTIONS = {"parameters": "max-params", "bytes": "max-bytes", "macs": "max-macs", "latency": "max-latency"}
