@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cli.cli_data import QUICK, arrays, image_folder, table
 from juyi.runs import RunFolder
@@ -14,9 +15,11 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
-def test_a_folder_of_pictures_becomes_one_file_and_a_page(juyi, tmp_path):
+def test_a_folder_of_pictures_becomes_one_file_and_a_page(juyi, monkeypatch):
     image_folder("pets")
     assert juyi("train", "pets", "--out", "run", "--net", "lenet5-0.5", *QUICK).code == 0
+    Path("run/export").mkdir()
+    Path("run/export/.model.onnx.1234.tmp").write_bytes(b"what a killed export left")
     said = juyi("export", "run", "--onnx", "--int8", "--calibrate", "pets", "--test", "pets")
     assert said.code == 0, said.err
     assert [path.name for path in sorted(Path("run/export").iterdir())] == [
@@ -28,7 +31,9 @@ def test_a_folder_of_pictures_becomes_one_file_and_a_page(juyi, tmp_path):
     page = Path("run/report.html").read_text()
     assert "On the small machine" in page and 'href="export/model.html"' in page and "What was kept, on pets" in page
     Path("run/run.json").rename("elsewhere.json")  # the file alone is enough
-    alone = juyi("predict", "run/export/model.onnx", "pets", "--json")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.Module, "__call__", None)  # no network of torch is asked
+        alone = juyi("predict", "run/export/model.onnx", "pets", "--json")
     Path("elsewhere.json").rename("run/run.json")
     whole = juyi("predict", "run", "pets", "--json")
     assert alone.code == 0 and json.loads(alone.out) == json.loads(whole.out)

@@ -75,7 +75,9 @@ def test_without_data_candidates_are_compared_on_impressions(teacher, tmp_path, 
 def test_a_named_student_has_to_keep_the_budget(teacher, tmp_path):
     record = go(teacher, tmp_path / "run", Hinton(student="mlp-4", epochs=1, **QUICK), max_params="4k").read()
     assert record["budget"]["chosen"] == "mlp-4" and "compared_by" not in record["budget"]
-    with pytest.raises(SettingError, match=r"--student lenet5: is over the budget \(61,7[0-9]+ parameters, 416,520 mul"):
+    with pytest.raises(
+        SettingError, match=r"--student lenet5: is over the budget \(61,7[0-9]+ parameters, 416,520 mul"
+    ):
         go(teacher, tmp_path / "other", Hinton(student="lenet5", epochs=1, **QUICK), max_params="4k")
     assert not (tmp_path / "other").exists()
 

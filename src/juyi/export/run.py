@@ -138,6 +138,7 @@ class _Work:
     def carry_out(self) -> dict[str, Any]:
         """Write the files, look at them, and write down what was found."""
         out = self.request.out or self.folder.path / "export"
+        self.folder.sweep()
         self._say(f"exporting {self.model} to {out}")
         paths = {FLOAT32: write_onnx(self.served, out / FILES[FLOAT32], None if self.rows is None else self.rows.x)}
         if self.rows is not None:
