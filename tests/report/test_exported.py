@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from juyi.report.budget import budget
-from juyi.report.exported import account_lines, exported, milliseconds, weight
+from juyi.report.exported import account_lines, exported, milliseconds
+from juyi.report.markup import weight
 
 SHARE = {"value": 0.9, "low": 0.85, "high": 0.94, "n": 100}
 LATENCY = {"median": 0.1, "tenth": 0.2, "spread": 0.05}

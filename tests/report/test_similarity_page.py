@@ -1,8 +1,5 @@
 """The page of how far apart two sets of data are: what it says, what it leaves out, and how a browser shows it."""
 
-import json
-import shutil
-
 import numpy as np
 import pytest
 
@@ -11,6 +8,9 @@ from juyi.measure import Estimate, maps_figure
 from juyi.measure.figures import picture
 from juyi.report import write_similarity
 from juyi.report.similarity_page import render
+
+pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from report.browsing import NEEDS_BROWSER, open_file, wait
 
 HOSTILE = '</script><img src=x onerror="document.title=1">'
 
@@ -143,53 +143,16 @@ def test_a_page_is_replaced_only_if_asked(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["measure.html"]
 
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-needs_browser = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and shutil.which("chromedriver")), reason="chromium is not installed"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-    for flag in (*flags, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1100,900"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-def opened(browser, page):
-    """Open a page; give the console's messages and the addresses that were asked for."""
-    browser.get("about:blank")
-    browser.get_log("browser"), browser.get_log("performance")
-    browser.get(page.as_uri())
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    return [entry["message"] for entry in browser.get_log("browser")], asked
-
-
-def wait(browser, expression):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, 15).until(lambda _: browser.execute_script(f"return {expression}"), message=expression)
-
-
 @pytest.mark.parametrize("name", ["there", HOSTILE], ids=["plain", "hostile"])
 @pytest.mark.parametrize("width", [1100, 390])
 class TestInABrowser:
-    pytestmark = needs_browser
+    pytestmark = NEEDS_BROWSER
 
     def test_it_draws_everything_fits_the_screen_and_loads_nothing(self, browser, tmp_path, name, width):
         page = write_similarity(make((name, "here"), (name, "one"), name), tmp_path / "measure.html")
         screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        messages, asked = opened(browser, page)
+        messages, asked = open_file(browser, page)
         assert messages == [] and [a for a in asked if not a.startswith("data:")] == [page.as_uri()]
         wait(browser, "document.querySelectorAll('#map .point').length == 50")
         wait(browser, "document.querySelectorAll('#overlap .bars .point path').length == 4")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from juyi.report.charts import Figure
-from juyi.report.exported import count, milliseconds, table, weight
-from juyi.report.markup import escape, finite, quantity, section
+from juyi.report.exported import count, milliseconds, table
+from juyi.report.markup import escape, finite, quantity, section, weight
 
 NOTE = (
     "One network of each kind, as wide as the budget lets it be, was taught briefly; the one that did best was taught "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from juyi.report.markup import definitions, escape, finite, label, quantity, section
+from juyi.report.markup import definitions, escape, finite, label, quantity, section, weight
 
 NOTE = (
     "Times are of one row after another on one thread of the machine named below, the files by turns; the middle one "
@@ -131,20 +131,6 @@ def account_lines(found: dict[str, Any]) -> list[str]:
     lines.append(str(found.get("sentence") or ""))
     lines += [f"note: {note}" for note in found.get("account_notes") or []]
     return ["".join(sign if sign.isprintable() else " " for sign in line) for line in lines]
-
-
-def weight(size: object) -> str:
-    """Write bytes in the unit that fits.
-
-    >>> weight(512), weight(252_844), weight(9_592_428), weight(None)
-    ('512 B', '253 kB', '9.59 MB', '–')
-    """
-    known = finite(size)
-    if known is None:
-        return "–"
-    if known < 1e3:
-        return f"{known:.0f} B"
-    return f"{known / 1e3:.3g} kB" if known < 999_500 else f"{known / 1e6:.3g} MB"
 
 
 def milliseconds(time: object) -> str:

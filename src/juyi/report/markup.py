@@ -87,17 +87,29 @@ def duration(seconds: object) -> str:
     return f"{known / 60:.1f} min" if known < 3600 else f"{known / 3600:.1f} h"
 
 
-def memory(size: object) -> str:
-    """Write bytes as MB or GB (a million, a milliard of them); older runs did not record any.
+def weight(size: object) -> str:
+    """Write bytes in the unit that fits (a thousand, a million, a milliard of them); what is absent as a dash.
 
-    Example:
-        >>> memory(512_000_000), memory(1_340_000_000), memory(None)
-        ('512 MB', '1.34 GB', 'not recorded')
+    >>> weight(512), weight(252_844), weight(9_592_428), weight(1_340_000_000), weight(None)
+    ('512 B', '253 kB', '9.59 MB', '1.34 GB', '–')
     """
     known = finite(size)
     if known is None:
-        return "not recorded"
-    return f"{known / 1e6:,.0f} MB" if known < 1e9 else f"{known / 1e9:,.2f} GB"
+        return "–"
+    for unit, scale in (("B", 1e0), ("kB", 1e3), ("MB", 1e6)):
+        if known < 999.5 * scale:
+            return f"{known / scale:.3g} {unit}"
+    return f"{known / 1e9:.3g} GB"
+
+
+def memory(size: object) -> str:
+    """Write how much memory a run took; older runs did not record any.
+
+    Example:
+        >>> memory(512_000_000), memory(None)
+        ('512 MB', 'not recorded')
+    """
+    return "not recorded" if finite(size) is None else weight(size)
 
 
 def plain(value: Any) -> str:
