@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from rows import HEADLINES, ROWS
 from scipy import stats
+from sections import sections
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -187,6 +188,7 @@ def page() -> str:
         "The threshold rejects 5 % of held-out source rows; on the target, which looks otherwise, the share of known",
         "rows that are rejected is another.\n",
         *open_table(),
+        *sections(),
         "\n## Each run\n",
         "| run | model | test accuracy | command |",
         "| --- | --- | --- | --- |",

@@ -1,0 +1,139 @@
+"""The sections of bench/RESULTS.md on distillation and export, each from a folder of results of its own kind."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def read(folder: str) -> dict[str, dict]:
+    """The records of a folder, by the names of their files."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted((RESULTS / folder).glob("*.json"))}
+
+
+def section(title: str, lead: str, head: str, lines: list[str]) -> list[str]:
+    """A section with a table; nothing where there are no results."""
+    columns = head.count("|") - 1
+    return [f"\n## {title}\n", f"{lead}\n", head, "| --- " * columns + "|", *lines] if lines else []
+
+
+def ranged(found: dict, digits: int = 3, scale: float = 1.0, sign: str = "") -> str:
+    """A figure with its interval."""
+    value, low, high = (f"{scale * found[key]:{sign}.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def omitted() -> list[str]:
+    """Classes that the transfer set lacks: errors before and after correcting the biases."""
+    lines = []
+    for part, what, paper in (("three", "no 3", "206, 109"), ("seven_eight", "7 and 8 alone", "4,730, 1,320")):
+        for name, record in read(f"omitted_{part}").items():
+            errors = {r["model"]: r["errors"] for r in record["results"]}
+            cells = " | ".join(f"{errors[model]:,}" for model in ("before", "labels", "shares"))
+            lines.append(f"| {what} | {name} | {cells} | {paper} |")
+    lead = (
+        "Errors on the 10,000 test images of a student of `mnist_mlp` that learnt from soft answers alone, then with "
+        "its class\nbiases corrected by the labels of 5,000 held-out rows, or without labels by the teacher's class "
+        "shares on them\n(`python bench/distill_omitted.py`). The paper moved the biases to do best on the test."
+    )
+    head = "| transfer set | run | before | by labels | by shares | paper: before, after |"
+    return section("Classes that the transfer set lacks", lead, head, lines)
+
+
+def specialists() -> list[str]:
+    """Specialists: the gain of the combination over the generalist, and of its student."""
+    lines = []
+    for name, record in read("specialists").items():
+        for gain in record["gain"]:
+            if gain["rows"] == "all":
+                shown = ranged({**gain, "value": gain["gain"]}, 4, sign="+")
+                lines.append(f"| {name} | {gain['of']} over {gain['over']} | {shown} | {gain['n']:,} |")
+    lead = "Gain in accuracy on the test, paired on the same rows (`python bench/specialists.py`)."
+    return section("Specialists", lead, "| run | gain of | accuracy, 95 % interval | rows |", lines)
+
+
+def perturbations() -> list[str]:
+    """Universal perturbations: how often they change an answer, beside random signs."""
+    groups = defaultdict(list)
+    for name, record in read("perturbations").items():
+        data, size, _ = name.split("-")
+        groups[data, float(size)].append(record)
+    lines = []
+    for (data, size), found in sorted(groups.items()):
+        fooled = ", ".join(f"{one['fooling_rate']['value']:.3f}" for one in found)
+        random = ", ".join(f"{one['random_signs']['mean']:.3f}" for one in found)
+        lines.append(f"| {data} | {size:g}/255 | {fooled} | {random} | {len(found)} |")
+    lead = (
+        "Share of test images whose answer changes, by a perturbation that was learnt without data (`aaa`), and by "
+        "random signs of\nthe same size, the mean of ten (`python bench/perturbations.py`); one figure a seed."
+    )
+    return section("Universal perturbations", lead, "| data | size | fooled | by random signs | seeds |", lines)
+
+
+def impressions() -> list[str]:
+    """Ways to make images without data, at equal number."""
+    groups = defaultdict(list)
+    for name, record in read("impressions").items():
+        groups[name.rpartition("-")[0]].append(record)
+    keys = ("distance", "vendi", "relation", "accuracy")
+    lines = []
+    for way, found in groups.items():
+        means = [np.mean([one[key]["value"] for one in found]) for key in keys]
+        lines.append(f"| {way} | {' | '.join(f'{mean:.3f}' for mean in means)} | {len(found)} |")
+    lead = (
+        "1,000 images of MNIST from each way; a `lenet5_half` learns from them by the same recipe "
+        "(`python bench/impressions.py`).\nVariety within a class (mean distance of features, Vendi score), whether "
+        "classes are related as in real images,\nand the student's accuracy on the test; means of seeds."
+    )
+    head = "| way | distance | Vendi score | relation | accuracy | seeds |"
+    return section("Images without data, at equal number", lead, head, lines)
+
+
+def ablation() -> list[str]:
+    """Parts of DAFL's loss."""
+    lines = [f"| {' + '.join(r['parts']) or 'none'} | {r['accuracy']:.3f} |" for r in read("dafl_ablation").values()]
+    lead = (
+        "600 steps on MNIST without its data, scored on development rows, one seed (`python bench/dafl_ablation.py`)."
+    )
+    return section("Parts of the generator's loss", lead, "| parts | accuracy |", lines)
+
+
+def exports() -> list[str]:
+    """Files against torch, int8 without data, budgets, times."""
+    found = read("export")
+    lines = []
+    for name, record in found.items():
+        for model, one in record.get("models", {}).items():
+            lost = [ranged(one["lost"][key], 2, 100.0, "+") for key in one["lost"]]
+            lines.append(f"| {name} | {model} | {one['differ']} of {one['rows']:,} | {' | '.join(lost)} |")
+    lead = (
+        "Predictions of the ONNX file that differ from torch's on the test, and what int8 costs, in points of accuracy,"
+        "\ncalibrated with impressions made from the model (`python bench/export.py`)."
+    )
+    head = "| run | model | differ | float32 less int8 without data | int8 with data less without |"
+    made = section("Exports", lead, head, lines)
+    budgets = [
+        f"| {', '.join(f'{key} {value}' for key, value in r['limits'].items())} | {r['budget']['chosen']} | "
+        f"{', '.join(f'{name} {value:.4f}' for name, value in r['accuracy_in_full'].items())} | "
+        f"{100 * r['below_the_best']:.2f} |"
+        for r in found.values()
+        if "limits" in r
+    ]
+    lead = (
+        "MNIST: the student that was chosen, and every candidate taught in full, on the test; nothing was chosen by it."
+    )
+    made += section("Budgets", lead, "| budget | chosen | accuracy in full | points below the best |", budgets)
+    if "latency" in found:
+        spread = ", ".join(f"{name} {100 * value:.0f} %" for name, value in found["latency"]["spread"].items())
+        made += [f"\nSeven repeated measurements of one row's time, largest less least over the median: {spread}."]
+    return made
+
+
+def sections() -> list[str]:
+    """All of them."""
+    return [*omitted(), *specialists(), *perturbations(), *impressions(), *ablation(), *exports()]
