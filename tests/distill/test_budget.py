@@ -66,9 +66,9 @@ def test_a_run_that_was_killed_among_the_candidates_goes_on_to_the_same_bits(tea
 def test_without_data_candidates_are_compared_on_impressions(teacher, tmp_path, monkeypatch):
     monkeypatch.setattr("juyi.distill.budget.MADE", 200)
     method = ZSKD(impressions=100, at_once=100, steps=2, epochs=1, **QUICK)
-    record = go(teacher, tmp_path / "run", method, None, max_bytes="30kB").read()
+    record = go(teacher, tmp_path / "run", method, None, max_params="7k").read()
     assert record["budget"]["compared_by"] == "agreement with the teacher on 20 impressions"
-    assert all(candidate["bytes"] <= 30_000 for candidate in record["budget"]["candidates"])
+    assert all(candidate["parameters"] <= 7_000 for candidate in record["budget"]["candidates"])
     assert record["network"]["name"] == record["budget"]["chosen"]
 
 
