@@ -16,7 +16,7 @@ from juyi.distill.memory import Memory
 from juyi.distill.teachers import as_teacher
 from juyi.losses.distillation import correlation_loss, soft_loss
 from juyi.nets import Standardise, build_network
-from juyi.training import Checkpoint, Optimiser, Settings, StageRun, run_stage
+from juyi.training import Checkpoint, Optimiser, Settings, StageRun, Step, run_stage
 from juyi.training.state import State
 
 QUICK = {"student": "mlp-16", "epochs": 2, "epoch_steps": 4, "batch": 30, "precision": "float32", "device": "cpu"}
@@ -318,3 +318,26 @@ def test_the_student_descends_correlations_or_the_gap_as_it_is_told():
     gap = DAFL(student_loss="gap", temperature=2.0)
     assert torch.equal(gap.imitation(student, teacher), soft_loss(student, teacher, 2.0))
     assert torch.equal(DFAD().imitation(student, teacher), absolute_gap(student, teacher))
+
+
+@pytest.mark.parametrize(("generators", "epochs", "parts"), [(1, 3, [3]), (2, 5, [2, 3]), (5, 3, [1, 1, 1])])
+def test_generators_follow_one_another_and_share_the_epochs(teacher, generators, epochs, parts):
+    method = DAFL(teacher=teacher, generators=generators, epochs=epochs, epoch_steps=1, batch=20)
+    student = build_network("mlp-16", torch.zeros(2, 8), 3)
+    going = method.stages(teacher, student, None)
+    stages = [next(going) for _ in parts]
+    assert [stage.epochs for stage in stages] == parts
+    trained = [stage.turns[0].trains[0] for stage in stages]
+    assert len(set(map(id, trained))) == len(parts) and all(stage.turns[1].trains == [student] for stage in stages)
+    assert len({id(stage.keeps[0]) for stage in stages}) == 1  # what was made is remembered
+    assert isinstance(next(going), Step)
+
+
+def test_each_generators_turn_trains_that_generator(teacher):
+    method = DAFL(teacher=teacher, generators=2, epochs=2, epoch_steps=1, batch=20)
+    going = method.stages(teacher, build_network("mlp-16", torch.zeros(2, 8), 3), None)
+    first, second = next(going), next(going)
+    loss = sum(second.turns[0].losses(None, 0.0).values())
+    loss.backward()
+    grads = [[p.grad is not None for p in stage.turns[0].trains[0].parameters()] for stage in (first, second)]
+    assert not any(grads[0]) and any(grads[1])

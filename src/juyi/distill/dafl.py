@@ -93,8 +93,10 @@ class DAFL(Distiller):
     ones, the correlation loss of s and v (`juyi.losses.distillation.correlation_loss`), or D, then with a temperature.
     The paper has the first three parts alone, D for the student, 24,000 steps of 512 rows, one update of the student
     in a step, no memory, and no views.  The defaults are what a CPU can do: the fourth part too, by which the student
-    meets what it does not know yet, six updates a step, remembered rows being warped, and 3,000 steps of 64 rows.
-    `dfad` is the fourth part alone, `dfq` all but the second.
+    meets what it does not know yet, six updates a step, remembered rows being warped, and 3,000 steps of 64 rows.  A
+    generator settles on what it has found, so after a part of the steps a new one takes its place, `generators` in
+    all; what earlier ones made stays in the memory, and the student's learning rate falls anew with each.  `dfad` is
+    the fourth part alone, `dfq` all but the second.
 
     Source: Chen et al., "Data-Free Learning of Student Networks", ICCV 2019, equations 2-6.  The memory of past rows
     is that of Fang et al., "Contrastive Model Inversion for Data-Free Knowledge Distillation", IJCAI 2021.
@@ -152,6 +154,9 @@ class DAFL(Distiller):
     generator: str = hyperparameter(
         default="small", help="small (at the data's own size, 75 times cheaper) or paper", choices=GENERATORS
     )
+    generators: int = hyperparameter(
+        default=5, help="how many, one after the other, share the epochs; the paper has 1", low=1, high=1_000
+    )
     latent: int = hyperparameter(default=100, help="noise values a row", low=1, high=65_536, source="section 4.1")
     generator_rate: float = hyperparameter(
         default=1e-3, help="learning rate of the generator; the program's is .2", low=0.0, high=10.0
@@ -176,14 +181,14 @@ class DAFL(Distiller):
             KeptStatistics(teacher)
 
     def stages(self, teacher: Teacher, student: Network, data: Rows | None) -> StageGenerator:
-        """One stage: the generator's turn, and the student's on what it made and what is remembered."""
+        """A stage for each generator: its turn, and the student's on what it made and what is remembered."""
         device = teacher.device
-        generator = build_generator(self.generator, teacher, self.latent)
         memory = Memory(self.memory or 1, teacher.shape, device)
         shown = Memory(SHOWN, teacher.shape, device)
         kept = KeptStatistics(teacher) if self.statistics else None
         view = make_view(self.augment, flip=self.flip, without=self.excluded, shift=self.shift)
         made: list[Tensor] = []  # the rows of this step: they are made once for both turns
+        generator = build_generator(self.generator, teacher, self.latent)
 
         def make(batch: None, progress: float) -> dict[str, Tensor]:
             x = generator.make(self.batch)
@@ -204,11 +209,16 @@ class DAFL(Distiller):
             shown.add(rows[torch.randperm(len(rows), device=device)[:SHOWN]])
 
         faster = self.recipe(kind="adam", learning_rate=self.generator_rate, momentum=0.5, weight_decay=0.0)
-        turns = [Turn(make, trains=[generator], optimiser=faster)]
-        turns += [Turn(imitate, trains=[student], optimiser=self.recipe())] * self.student_turns
         batches = Steps(self.epoch_steps)
         epochs = self.passes(batches, self.epochs)
-        yield Stage("make and imitate", over=batches, turns=turns, epochs=epochs, keeps=[memory])
+        count = min(self.generators, epochs)
+        for number in range(count):
+            if number:
+                generator = build_generator(self.generator, teacher, self.latent)
+            turns = [Turn(make, trains=[generator], optimiser=faster)]
+            turns += [Turn(imitate, trains=[student], optimiser=self.recipe())] * self.student_turns
+            some = epochs * (number + 1) // count - epochs * number // count
+            yield Stage(f"make and imitate {number + 1} of {count}", batches, turns, some, keeps=[memory])
         yield Step("show", show, keeps=[shown])
         self.impressions_, scores = shown.told_by(teacher, "generated")
         self.impression_scores_ = scores.cpu().numpy()
