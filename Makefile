@@ -37,7 +37,7 @@ onnxruntime:
 	cd $(RUNTIME) && npm pack --silent onnxruntime-web@1.30.0
 	cd $(RUNTIME) && tar xzf onnxruntime-web-*.tgz --strip-components 2 package/dist/ort.wasm.bundle.min.mjs \
 		package/dist/ort-wasm-simd-threaded.wasm
-	cd $(RUNTIME) && gzip -9 -n -f ort-wasm-simd-threaded.wasm && rm onnxruntime-web-*.tgz
+	cd $(RUNTIME) && gzip -9 -n -f ort.wasm.bundle.min.mjs ort-wasm-simd-threaded.wasm && rm onnxruntime-web-*.tgz
 
 clean:
 	rm -rf $(VENV) juyi-demo

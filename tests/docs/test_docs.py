@@ -240,7 +240,7 @@ def test_no_tracked_file_names_a_machine_or_a_registry():
         "|".join(("py" + r"pi\.org", "python" + r"hosted", "download" + r"\.pytorch", r"index-" + "url"))
     )
     for file in files:
-        if file.suffix in (".png", ".gif") or not file.is_file():
+        if file.suffix in (".png", ".gif", ".gz") or not file.is_file():
             continue
         for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             for pattern in (paths, hosts):

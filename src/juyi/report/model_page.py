@@ -55,7 +55,7 @@ def render_model_page(model: bytes, shape: Sequence[int], classes: Sequence[str]
     """Assemble the page."""
     here = files("juyi.report")
     style = here.joinpath("style.css").read_text(encoding="utf-8")
-    runtime = here.joinpath("onnxruntime/ort.wasm.bundle.min.mjs").read_text(encoding="utf-8")
+    runtime = gzip.decompress(here.joinpath("onnxruntime/ort.wasm.bundle.min.mjs.gz").read_bytes()).decode()
     wasm = here.joinpath("onnxruntime/ort-wasm-simd-threaded.wasm.gz").read_bytes()
     behaviour = here.joinpath("model_page.js").read_text(encoding="utf-8")
     script = f"{_named(runtime)}\n{behaviour}"
