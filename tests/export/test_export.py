@@ -75,7 +75,7 @@ def test_the_account_says_what_was_kept(student, monkeypatch):
     worst = min((told == test.y)[test.y == code].mean() for code in range(10))
     assert mine["worst_class"]["value"] == pytest.approx(worst)
     assert "held-out rows of digits@train" in found["temperature_on"] and not found["account_notes"]
-    assert found["calibration"] == "200 impressions of the model" and found["use"] == "int8"
+    assert found["calibration"] == "impressions of the model" and found["use"] == "int8"
     assert found["sentence"].startswith("int8 is ") and found["sentence"].endswith("Use model.int8.onnx.")
 
 

@@ -50,4 +50,4 @@ def calibration_rows(folder: RunFolder, served: Served, name: str, options: dict
         method.learn(as_teacher(served), None, watcher=bar)
     finally:
         bar.close()
-    return replace(method.impressions_, name=f"{MADE} impressions of the model")
+    return replace(method.impressions_, name="impressions of the model")

@@ -211,7 +211,7 @@ class _Work:
         times = latency[INT8].median / latency[FLOAT32].median
         pace = f"{times:.2f} times as long" if times > 1 else f"{100 * times:.0f} % of the time"
         text = f"int8 is {smaller:.1f} times smaller and takes {pace}"
-        where = f"the {rows.size:,} rows of {rows.name} (its calibration data)"
+        where = f"{rows.size:,} calibration rows ({rows.name})"
         if self.served.tells_numbers:
             apart = float(np.abs(large - small).mean())
             spread = float(large.std()) or 1.0
