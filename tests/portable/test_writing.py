@@ -153,7 +153,7 @@ def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch):
     write_onnx(model, tmp_path / "model.onnx")
     before = (tmp_path / "model.onnx").read_bytes()
 
-    def full(path, content):
+    def full(path, content, check):
         raise WriteError(f"{path}: cannot be written (No space left on device)")
 
     monkeypatch.setattr("juyi.portable.writing.write_bytes", full)

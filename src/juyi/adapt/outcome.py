@@ -23,11 +23,11 @@ from juyi.measure import (
     maps_figure,
     mean_prediction,
     settle_hint,
+    share,
     shares_warning,
     verdict_from_test,
     verdict_without_labels,
     weigh_evidence,
-    wilson_interval,
 )
 from juyi.nets import SOURCE, TARGET
 from juyi.runs import RunFolder
@@ -181,9 +181,7 @@ class Outcome:
         for name, model in self.models.items():
             scores = model.scores(labelled, domain=domain)
             correct[name] = (scores.argmax(1) == labelled.y)[known]
-            right, n = int(correct[name].sum()), int(known.sum())
-            low, high = wilson_interval(right, n)
-            found = {"accuracy": {"value": right / n, "low": low, "high": high, "n": n}}
+            found = {"accuracy": share(correct[name])}
             if role == "source_validation":
                 self.final[name] |= {"source": scores, "source_label": labelled.y}
             elif self.record["request"].get("unknown") and "source" in self.final[name]:

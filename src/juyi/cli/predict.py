@@ -17,7 +17,7 @@ from juyi.adapt.unknown import threshold_of
 from juyi.cli import options
 from juyi.data import UNKNOWN, Domain, conform, load
 from juyi.data.doors import check_order
-from juyi.errors import ForeignFileError, RunFolderError, SettingError, nearest
+from juyi.errors import ForeignFileError, SettingError
 from juyi.measure import certainty
 from juyi.portable import OnnxModel
 from juyi.runs import RunFolder
@@ -95,13 +95,13 @@ class _Asked:
 
 def _of_run(given: dict[str, Any]) -> _Asked:
     folder = RunFolder.open(given["run"])
-    model = _model(folder, given["model"])
+    model = folder.find_model(given["model"])
     served = read_run(folder, model, given["net"])
     threshold = -np.inf
     if given["unknown"] and served.tells_numbers:
         raise SettingError(f"--unknown: is for classes, but {folder.path} tells numbers; leave it out")
     if given["unknown"]:
-        threshold = threshold_of(folder, model or str(folder.read()["serves"]), given["wrong_rejections"])
+        threshold = threshold_of(folder, model, given["wrong_rejections"])
     classes = None if served.tells_numbers else [str(label) for label in served.classes]
     return _Asked(str(folder.models), served.shape, served.columns, classes, served.scores, threshold)
 
@@ -140,21 +140,3 @@ def _classes(data: Domain, scores: np.ndarray, asked: _Asked) -> list[dict[str, 
 def _numbers(data: Domain, scores: np.ndarray) -> list[dict[str, Any]]:
     """For each row its name and the number, to seven digits."""
     return [{"name": data.row_name(row), "prediction": float(f"{z:.7g}")} for row, z in enumerate(scores[:, 0])]
-
-
-def _model(folder: RunFolder, asked: str | None) -> str | None:
-    """Check that the run has the model that is asked for, or one that serves."""
-    there = sorted(path.stem for path in folder.models.glob("*.safetensors"))
-    if asked is None:
-        record = folder.read()
-        if record.get("status") == "finished" and not there:
-            raise RunFolderError(
-                f"{folder.path}: made perturbations and no model; name its teacher, or a run that has a student"
-            )
-        if record.get("serves") is None:
-            raise RunFolderError(f"{folder.path}: is not finished; first: juyi resume {folder.path}")
-        return None
-    if asked not in there:
-        known = nearest(asked, there) if there else f"first: juyi resume {folder.path}"
-        raise SettingError(f"--model {asked}: {folder.path} has no such model; {known}")
-    return asked

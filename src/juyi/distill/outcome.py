@@ -11,7 +11,7 @@ import numpy as np
 from juyi.data.domain import Domain
 from juyi.distill.base import Distiller
 from juyi.distill.request import Given
-from juyi.measure import verdict_from_test, wilson_interval
+from juyi.measure import share, verdict_from_test
 from juyi.measure.figures import clean, picture
 from juyi.runs import RunFolder
 from juyi.runs.files import write_bytes, write_json
@@ -66,9 +66,7 @@ class Outcome:
         return correct
 
     def _add(self, what: str, model: str, hits: np.ndarray, on: dict[str, str]) -> None:
-        low, high = wilson_interval(int(hits.sum()), len(hits))
-        found = {"value": float(hits.mean()), "low": low, "high": high, "n": len(hits)}
-        self.results.append({"name": what, "model": model, **found, "on": on, "saw_target_labels": False})
+        self.results.append({"name": what, "model": model, **share(hits), "on": on, "saw_target_labels": False})
 
     def _verdict(self, correct: dict[str, np.ndarray], rows: str) -> dict[str, Any]:
         served = self.record["serves"]

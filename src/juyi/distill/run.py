@@ -23,7 +23,7 @@ from juyi.distill.perturbed_outcome import write_perturbations
 from juyi.distill.request import Given, Request, prepare
 from juyi.distill.teachers import doubt_teacher, is_code
 from juyi.errors import SettingError
-from juyi.measure import wilson_interval
+from juyi.measure import share, wilson_interval
 from juyi.runs import RunFolder, fingerprints_in
 from juyi.training import (
     Checkpoint,
@@ -207,8 +207,7 @@ class _Work:
             rows = held.select(held.labelled) if held.labelled.any() else held
             truth = rows.y if held.labelled.any() else self._said(rows)
             hits = method.scores(rows).argmax(1) == truth
-            low, high = wilson_interval(int(hits.sum()), len(hits))
-            candidate |= {"value": float(hits.mean()), "low": low, "high": high, "n": len(hits)}
+            candidate |= share(hits)
 
     def _said(self, data: Domain) -> np.ndarray:
         """What the teacher answers."""

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from juyi.data.domain import Domain
-from juyi.measure import expected_calibration_error, fit_temperature, mean_divergence, wilson_interval, worst_class
+from juyi.measure import (
+    expected_calibration_error,
+    fit_temperature,
+    mean_divergence,
+    share,
+    wilson_interval,
+    worst_class,
+)
 
 Scorer = Callable[[Domain], np.ndarray]
 """From rows to scores, N×C."""
@@ -69,13 +76,3 @@ def account(
                 entry |= {"agreement_on_mistakes": share(same[mistakes]), "divergence_on_mistakes": apart}
         found.append(entry)
     return found
-
-
-def share(hits: np.ndarray) -> dict[str, Any]:
-    """Return a share of rows with its interval.
-
-    >>> share(np.array([True, False]))["n"]
-    2
-    """
-    low, high = wilson_interval(int(hits.sum()), len(hits))
-    return {"value": float(hits.mean()), "low": low, "high": high, "n": len(hits)}

@@ -16,17 +16,16 @@ from threadpoolctl import threadpool_limits
 
 from juyi.data import hold_out, load
 from juyi.data.domain import Domain
-from juyi.distill.request import part
-from juyi.distill.teachers import TeacherOptions, is_code, read_teacher
-from juyi.errors import InputError, JuyiError, RunFolderError, SettingError, nearest
-from juyi.export.account import Scorer, account, share
+from juyi.distill.request import Request as Distillation
+from juyi.distill.request import part, told
+from juyi.distill.teachers import is_code, read_teacher
+from juyi.errors import InputError, JuyiError, SettingError
+from juyi.export.account import Scorer, account
 from juyi.export.calibration import IMPRESSIONS, calibration_rows
-from juyi.measure import mean_absolute_error
+from juyi.measure import mean_absolute_error, share
 from juyi.portable import (
-    Comparison,
     Latency,
     OnnxModel,
-    compare,
     count_sizes,
     measure_latency,
     peak_activations,
@@ -94,12 +93,7 @@ def run(request: Request, *, console: Console | None = None) -> dict[str, Any]:
     console = console or Console(quiet=True)
     folder = RunFolder.open(request.run)
     record = folder.read_finished()
-    model = request.model or record.get("serves")
-    there = sorted(path.stem for path in folder.models.glob("*.safetensors"))
-    if not there:
-        raise RunFolderError(f"{folder.path}: made perturbations and no model; name a run that has one")
-    if model not in there:
-        raise SettingError(f"--model {model}: {folder.path} has no such model; {nearest(str(model), there)}")
+    model = folder.find_model(request.model)
     served = read_run(folder, model, request.net)
     options: dict[str, Any] = {
         "label": request.label, "size": request.size, "skip_bad": request.skip_bad, "seed": int(record.get("seed") or 0)
@@ -108,7 +102,7 @@ def run(request: Request, *, console: Console | None = None) -> dict[str, Any]:
     rows = None
     if request.int8:
         rows = calibration_rows(folder, served, request.calibrate, options, console)
-    return _Work(request, folder, record, str(model), served, test, rows, options, console).carry_out()
+    return _Work(request, folder, record, model, served, test, rows, options, console).carry_out()
 
 
 def _labelled(test: Domain) -> Domain:
@@ -167,7 +161,7 @@ class _Work:
             "latency_torch": dataclasses.asdict(latency[TORCH]),
             "takes_pictures": len(self.served.shape) == 3 and self.served.shape[0] in (1, 3),
             "use": FLOAT32,
-            "sentence": f"The file answers as the network does on {self._checked(opened[FLOAT32]).rows:,} rows.",
+            "sentence": f"The file answers as the network does on {len(tried_rows(self.served)):,} rows.",
         }  # fmt: skip
         if self.rows is not None:
             found |= self._judge_int8(opened, paths, latency, self.rows)
@@ -180,9 +174,6 @@ class _Work:
 
     def _say(self, what: str) -> None:
         self.console.print(what, highlight=False)
-
-    def _checked(self, written: OnnxModel) -> Comparison:
-        return compare(self.served, written, tried_rows(self.served))
 
     def _latency(self, opened: dict[str, OnnxModel]) -> dict[str, Latency]:
         """Time one row at a time, on one thread, all by turns."""
@@ -267,13 +258,11 @@ class _Work:
         if any(is_code(word.strip()) for word in str(asked.get("teacher")).split(",")):
             notes.append("the teacher is code of your own, and is not run by what a file says; it is left out")
             return None
-        words = ("shape", "mean", "spread", "classes")
         try:
-            said = TeacherOptions.read(**{word: asked.get(f"teacher_{word}") or "" for word in words})
-            teacher = read_teacher(str(asked["teacher"]), said)
+            teacher = read_teacher(str(asked["teacher"]), told(Distillation(**asked)))
             if teacher.fingerprint() != self.record["data"]["teacher"]["fingerprint"]:
                 raise SettingError("it has changed since")
-        except JuyiError as error:
+        except (JuyiError, TypeError) as error:  # a record that was changed may hold other words
             notes.append(f"the teacher is left out: {error}")
             return None
         return lambda data: compute_rows(teacher.scores, Rows(data, torch.device("cpu"))).cpu().numpy()

@@ -18,7 +18,7 @@ from juyi.measure.evidence import (
 from juyi.measure.fidelity import ClassAccuracy, expected_calibration_error, mean_divergence, worst_class
 from juyi.measure.figures import class_balance_figure, least_sure_figure, maps_figure
 from juyi.measure.frechet import frechet_distance
-from juyi.measure.intervals import PairedDifference, paired_difference, wilson_interval
+from juyi.measure.intervals import PairedDifference, paired_difference, share, wilson_interval
 from juyi.measure.jury import ask_jury
 from juyi.measure.kernel import energy_distance, mmd
 from juyi.measure.label_shift import bbse, fit_temperature, mean_prediction, mlls, shares_warning, total_variation
@@ -103,6 +103,7 @@ __all__ = [
     "rejection_threshold",
     "settle",
     "settle_hint",
+    "share",
     "share_shift",
     "shares_warning",
     "sliced_wasserstein",

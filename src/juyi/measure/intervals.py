@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import bdtr, ndtri
@@ -97,6 +98,24 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     low = 0.0 if successes == 0 else max(0.0, (middle - reach) / whole)
     high = 1.0 if successes == n else min(1.0, (middle + reach) / whole)
     return low, high
+
+
+def share(hits: np.ndarray) -> dict[str, Any]:
+    """Return the share of rows that are hits, as a record holds it: `value`, `low`, `high` (Wilson's, 95 %), and `n`.
+
+    Args:
+        hits: bool, N, at least one.
+
+    Raises:
+        DataError: there are no rows.
+
+    Example:
+        >>> found = share(np.array([True, False]))
+        >>> found["value"], found["n"]
+        (0.5, 2)
+    """
+    low, high = wilson_interval(int(hits.sum()), len(hits))
+    return {"value": float(hits.mean()), "low": low, "high": high, "n": len(hits)}
 
 
 def paired_difference(correct: np.ndarray, correct_floor: np.ndarray, confidence: float = 0.95) -> PairedDifference:

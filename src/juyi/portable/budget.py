@@ -10,15 +10,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 
 from juyi.errors import SettingError
 from juyi.nets import Network
 from juyi.portable.latency import measure_latency
+from juyi.portable.reading import open_session
 from juyi.portable.sizes import count_sizes
 from juyi.portable.writing import onnx_bytes
 from juyi.training import Served
+from juyi.training.models import blank_row
 
 SCALES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 TIMES = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
@@ -135,8 +136,8 @@ class Meter:
         self, build: Callable[[str], Network], shape: Sequence[int], classes: Sequence[str], budget: Budget
     ) -> None:
         self.build, self.shape, self.classes, self.budget = build, tuple(shape), tuple(classes), budget
-        kind = torch.uint8 if len(self.shape) == 3 else torch.float32
-        self.row = torch.zeros(1, *self.shape, dtype=kind)
+        self.row = blank_row(self.shape)
+        self._measured: dict[str, Costs] = {}
 
     def count(self, name: str) -> Costs:
         """What can be counted without writing a file."""
@@ -147,32 +148,24 @@ class Meter:
         """How many numbers the file of a network holds: what it has learnt, and running statistics."""
         return sum(value.numel() for value in self.build(name).state_dict().values())
 
-    def file_bytes(self, name: str) -> int:
-        """How large its file is."""
-        return len(self._file(name))
-
     def measure(self, name: str) -> Costs:
-        """Everything that the budget limits: for bytes and latency a file is written."""
+        """Everything that the budget limits: for bytes and latency a file is written, once for each network."""
+        if name not in self._measured:
+            self._measured[name] = self._measure(name)
+        return self._measured[name]
+
+    def _measure(self, name: str) -> Costs:
         costs = self.count(name)
         if self.budget.bytes is None and self.budget.latency is None:
             return costs
-        content = self._file(name)
+        content = onnx_bytes(Served(self.build(name).eval(), self.shape, self.classes))
         latency = None if self.budget.latency is None else self._latency(content)
         return Costs(costs.parameters, costs.macs, len(content), latency)
 
-    def _file(self, name: str) -> bytes:
-        return onnx_bytes(Served(self.build(name).eval(), self.shape, self.classes))
-
     def _latency(self, content: bytes) -> float:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        feed = {"rows": np.ascontiguousarray(self.row.numpy())}
+        ask = partial(open_session(content).run, None, {"rows": self.row.numpy()})
         with threadpool_limits(1):
-            return measure_latency({"one": partial(session.run, None, feed)})["one"].median
+            return measure_latency({"one": ask})["one"].median
 
 
 def candidates(
@@ -226,9 +219,13 @@ def _within_bytes(family: Family, meter: Meter, place: int, limit: int) -> int |
     A file holds four bytes for each number and some for the rest, which are hardly others for another width: so two
     or three files are written, and not one for each step.
     """
-    rest = meter.file_bytes(family.at(place)) - 4 * meter.numbers(family.at(place))
+
+    def size(place: int) -> int:
+        return meter.measure(family.at(place)).bytes or 0
+
+    rest = size(place) - 4 * meter.numbers(family.at(place))
     found = _last(place + 1, lambda p: 4 * meter.numbers(family.at(p)) + rest <= limit)
-    while found is not None and meter.file_bytes(family.at(found)) > limit:
+    while found is not None and size(found) > limit:
         found = found - 1 if found else None
     return found
 

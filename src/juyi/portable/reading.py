@@ -61,7 +61,7 @@ class OnnxModel:
         where = where or str(path)
         try:
             import onnx
-            import onnxruntime
+            import onnxruntime  # noqa: F401 (whether it is there)
         except ImportError as error:
             raise SettingError(f"{where}: needs onnx and onnxruntime; pip install 'juyi[export]'") from error
         place = Path(path)
@@ -81,11 +81,8 @@ class OnnxModel:
             digest.update((place.parent / name).read_bytes())
         self.digest = digest.digest()
         self.name = place.name
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 4
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = open_session(str(path), threads)
         except Exception as error:
             raise SettingError(f"{where}: cannot be run ({first_words(error)}); export it again") from error
         self._read_shape(where)
@@ -150,6 +147,16 @@ class OnnxModel:
             found.append(self._session.run(None, {self._input: np.ascontiguousarray(whole)})[0][: len(part)])
         scores: np.ndarray = np.concatenate(found).astype(np.float32, copy=False)
         return scores
+
+
+def open_session(model: str | bytes, threads: int = 1) -> Any:
+    """Open a file, by its path or as bytes, in onnxruntime: on the processor, on so many threads, quietly."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _words(names: Any) -> bool:

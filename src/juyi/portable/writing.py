@@ -7,7 +7,6 @@ import importlib.util
 import io
 import json
 import logging
-import secrets
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,18 +86,14 @@ def write_onnx(model: Any, path: Path | str, rows: np.ndarray | None = None) -> 
         np.True_
     """
     served, path = served_of(model), Path(path)
-    content = onnx_bytes(served)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        write_bytes(beside, content)
+
+    def check_file(beside: Path) -> None:
         written = OnnxModel(beside, str(path))
         for some in (tried_rows(served), rows):
             if some is not None:
                 check(compare(served, written, some), str(path))
-    finally:
-        with contextlib.suppress(OSError):  # it is not there where its folder is a file
-            beside.unlink()
-    write_bytes(path, content)
+
+    write_bytes(path, onnx_bytes(served), check_file)
     return path
 
 

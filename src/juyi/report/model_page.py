@@ -12,7 +12,7 @@ from typing import Any
 
 from juyi.portable import OnnxModel
 from juyi.report.markup import escape, script_json
-from juyi.report.page import fingerprint, title
+from juyi.report.page import fingerprint, head_of, title
 from juyi.runs.files import write_text
 from juyi.runs.folder import RunFolder
 
@@ -54,7 +54,6 @@ def write_model_page(run: RunFolder) -> Path | None:
 def render_model_page(model: bytes, shape: Sequence[int], classes: Sequence[str] | None, name: str) -> str:
     """Assemble the page."""
     here = files("juyi.report")
-    style = here.joinpath("style.css").read_text(encoding="utf-8")
     runtime = gzip.decompress(here.joinpath("onnxruntime/ort.wasm.bundle.min.mjs.gz").read_bytes()).decode()
     wasm = here.joinpath("onnxruntime/ort-wasm-simd-threaded.wasm.gz").read_bytes()
     behaviour = here.joinpath("model_page.js").read_text(encoding="utf-8")
@@ -62,11 +61,6 @@ def render_model_page(model: bytes, shape: Sequence[int], classes: Sequence[str]
     policy = (
         f"default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; "
         f"script-src '{fingerprint(script)}' 'wasm-unsafe-eval'"
-    )
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="color-scheme" content="light dark"><title>{escape(name)} – Juyi</title><style>{style}</style>'
     )
     said = {"shape": list(shape), "classes": None if classes is None else list(classes)}
     parts = {
@@ -80,7 +74,8 @@ def render_model_page(model: bytes, shape: Sequence[int], classes: Sequence[str]
         "onnxruntime-web (Microsoft, MIT licence).</footer>"
     )
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body><main>{_body(shape, name)}{foot}</main>{data}'
+        f'<!DOCTYPE html>\n<html lang="en"><head>{head_of(name, policy)}</head>'
+        f"<body><main>{_body(shape, name)}{foot}</main>{data}"
         f'<script type="module">{script}</script></body></html>\n'
     )
 

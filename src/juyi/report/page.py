@@ -104,23 +104,27 @@ def document(
     name: str, body: str, drawn: dict[str, Variants], made_from: str = "the run’s folder", script: str = ""
 ) -> str:
     """Put the body into a document with its style, its data and its scripts; plotly.js only if there is a chart."""
-    here = files("juyi.report")
-    style = here.joinpath("style.css").read_text(encoding="utf-8")
-    scripts = [get_plotlyjs(), here.joinpath("behaviour.js").read_text(encoding="utf-8")] if drawn else []
+    behaviour = files("juyi.report").joinpath("behaviour.js")
+    scripts = [get_plotlyjs(), behaviour.read_text(encoding="utf-8")] if drawn else []
     scripts += [script] if script else []
     allowed = " ".join(f"'{fingerprint(script)}'" for script in scripts) or "'none'"
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {allowed}"
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="color-scheme" content="light dark"><title>{escape(name)} – Juyi</title><style>{style}</style>'
-    )
+    head = head_of(name, f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {allowed}")
     data = f'<script type="application/json" id="charts">{script_json(drawn)}</script>' if drawn else ""
     run = "".join(f"<script>{script}</script>" for script in scripts)
     foot = f"<footer>Made by Juyi from {made_from}. This page is one file and loads nothing.</footer>"
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>'
         f"<body><main>{body}{foot}</main>{data}{run}</body></html>\n"
+    )
+
+
+def head_of(name: str, policy: str) -> str:
+    """Write what stands in the head of every page: its content policy, its title, its style."""
+    style = files("juyi.report").joinpath("style.css").read_text(encoding="utf-8")
+    return (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta name="color-scheme" content="light dark"><title>{escape(name)} – Juyi</title><style>{style}</style>'
     )
 
 

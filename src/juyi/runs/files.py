@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,13 @@ import torch
 from juyi.errors import ForeignFileError, WriteError
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, check: Callable[[Path], None] | None = None) -> None:
     """Write a file beside its place, flush it to the disk, and rename it into its place.
+
+    Args:
+        path: the file.
+        data: what it holds.
+        check: looks at the written file before it gets its name, and raises an error if it must not.
 
     Raises:
         WriteError: the disk is full or the folder cannot be written; an earlier file of that name is intact.
@@ -30,6 +35,8 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if check is not None:
+            check(beside)
         beside.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from juyi.errors import DataChangedError, RunFolderError, WriteError
+from juyi.errors import DataChangedError, RunFolderError, SettingError, WriteError, nearest
 from juyi.runs.files import read_json, write_json
 
 SCHEMA = 1
@@ -102,6 +102,28 @@ class RunFolder:
         if not isinstance(content, dict):
             raise RunFolderError(f"{self.path / 'run.json'}: is not a run's record")
         return content
+
+    def find_model(self, asked: str | None = None) -> str:
+        """Return the name of the model that is asked for, or of the one that serves.
+
+        Raises:
+            RunFolderError: the run is not finished, or made no model.
+            SettingError: it has no such model.
+        """
+        there = sorted(path.stem for path in self.models.glob("*.safetensors"))
+        if asked is None:
+            record = self.read()
+            if record.get("status") == "finished" and not there:
+                raise RunFolderError(
+                    f"{self.path}: made perturbations and no model; name its teacher, or a run that has a student"
+                )
+            if record.get("serves") is None:
+                raise RunFolderError(f"{self.path}: is not finished; first: juyi resume {self.path}")
+            return str(record["serves"])
+        if asked not in there:
+            known = nearest(asked, there) if there else f"first: juyi resume {self.path}"
+            raise SettingError(f"--model {asked}: {self.path} has no such model; {known}")
+        return asked
 
     def read_finished(self) -> dict[str, Any]:
         """Read run.json of a run that is finished.

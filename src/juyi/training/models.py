@@ -83,7 +83,7 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
     elif net is None:
         raise SettingError(f"{path}: its network {named!r} is not built in; give it again with --net module:factory")
     else:
-        network = build_network(net, _row(shape), outputs, labels=LabelScale() if numbers else None, **layers)
+        network = build_network(net, blank_row(shape), outputs, labels=LabelScale() if numbers else None, **layers)
         _check_fit(network, weights, where)
         network.load_state_dict(weights)
     return network.eval(), description
@@ -119,7 +119,8 @@ def _checked(description: Any, path: Path) -> tuple[tuple[int, ...], int, str, d
     return shape, outputs, named, layers
 
 
-def _row(shape: Sequence[int]) -> Tensor:
+def blank_row(shape: Sequence[int]) -> Tensor:
+    """Return one raw row of zeros: pixels, or features."""
     return torch.zeros((1, *shape), dtype=torch.uint8 if len(shape) == 3 else torch.float32)
 
 
@@ -135,7 +136,9 @@ def _named(
     """Build a named network without memory, so that a tampered shape takes none, and put the file's weights into it."""
     try:
         with torch.device("meta"):
-            network = build_network(named, _row(shape), outputs, labels=LabelScale() if numbers else None, **layers)
+            network = build_network(
+                named, blank_row(shape), outputs, labels=LabelScale() if numbers else None, **layers
+            )
     except (RuntimeError, SettingError) as error:
         first = str(error).splitlines()[-1].strip()
         raise ForeignFileError(f"{where}: does not fit its description ({first})") from error

@@ -14,9 +14,9 @@ from juyi.measure import (
     class_balance_figure,
     collapse_warnings,
     least_sure_figure,
+    share,
     verdict_from_test,
     verdict_without_labels,
-    wilson_interval,
 )
 from juyi.runs import RunFolder, labels_seen
 from juyi.runs.files import write_json
@@ -97,9 +97,7 @@ class Outcome:
         return {name: np.where(known, right, np.nan) for name, right in correct.items()}
 
     def _result(self, model: str, correct: np.ndarray, data: str) -> dict[str, Any]:
-        right, n = int(correct.sum()), len(correct)
-        low, high = wilson_interval(right, n)
-        found = {"name": "accuracy", "model": model, "value": right / n, "low": low, "high": high, "n": n}
+        found = {"name": "accuracy", "model": model, **share(correct)}
         return {**found, "on": {"data": data, "role": "test"}, "saw_target_labels": labels_seen(self.record) > 0}
 
     def _write_figures(
