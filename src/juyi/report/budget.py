@@ -7,6 +7,7 @@ from typing import Any
 from juyi.report.charts import Figure
 from juyi.report.exported import count, milliseconds, table
 from juyi.report.markup import escape, finite, quantity, section, weight
+from juyi.report.summary import interval_text
 
 NOTE = (
     "One network of each kind, as wide as the budget lets it be, was taught briefly; the one that did best was taught "
@@ -55,8 +56,8 @@ def budget(record: dict[str, Any], drawn: dict[str, dict[str, Figure]]) -> str:
 
 
 def _value(one: dict[str, Any]) -> str:
-    low, high = (quantity(one.get(end)).removesuffix(" %") for end in ("low", "high"))
-    return f"{quantity(one.get('value'))} <small>{low} to {high}</small>"
+    interval = interval_text({**one, "name": "accuracy"})
+    return f"{quantity(one.get('value'))} <small>{interval}</small>"
 
 
 def pareto(candidates: list[dict[str, Any]], cost: str, chosen: str) -> Figure:

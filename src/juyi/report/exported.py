@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from juyi.report.markup import definitions, escape, finite, label, quantity, section, weight
+from juyi.report.summary import interval_text
 
 NOTE = (
     "Times are of one row after another on one thread of the machine named below, the files by turns; the middle one "
@@ -94,11 +95,8 @@ def _cell(key: str, value: Any) -> str:
 
 
 def _ranged(value: dict[str, Any], shown: str, name: str) -> str:
-    low, high = finite(value.get("low")), finite(value.get("high"))
-    if low is None or high is None:
-        return escape(shown)
-    ends = f"{quantity(low, name).removesuffix(' %')} to {quantity(high, name).removesuffix(' %')}"
-    return f"{escape(shown)} <small>{ends}</small>"
+    interval = interval_text({**value, "name": name})
+    return f"{escape(shown)} <small>{interval}</small>" if interval else escape(shown)
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, list[str]]]) -> str:
