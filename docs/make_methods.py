@@ -24,9 +24,13 @@ sys.path.insert(0, str(HERE.parent / "bench"))
 import table  # noqa: E402  (bench/table.py: the figures of all pages are computed there)
 
 FLOOR = "source_only"
-FLOORS = {"distill": "student_alone"}
+FLOORS = {"distill": "student_alone", "pretrain": "untrained"}
 """What stands beside the methods of a room, where that is another model: it gives the cost, and the first figure."""
-FLOOR_WORDS = {"source_only": ("source only", "仅源域"), "student_alone": ("the student alone", "学生只用标签")}
+FLOOR_WORDS = {
+    "source_only": ("source only", "仅源域"),
+    "student_alone": ("the student alone", "学生只用标签"),
+    "untrained": ("the untrained network", "未训练的网络"),
+}
 PAGES = {"en": HERE / "methods.md", "zh": HERE / "methods.zh-CN.md"}
 
 CHINESE = {
@@ -53,6 +57,11 @@ CHINESE = {
     "dfad": "不用数据：生成器专造学生和教师分歧最大的图，学生去消除分歧。",
     "dfq": "不用数据：生成器造的图要合乎教师批归一化记下的统计量，教师须带批归一化。",
     "aaa": "不用数据：从类印象学出加到任何图上都会改变模型回答的扰动；没有学生。",
+    "isif": "不用标签：一张图的任何视图都认得出是它，别的图都不会被当成它。",
+    "simclr": "不用标签：一批图的两份视图里，每份都要在其余里找到同一张图的另一份。",
+    "vicreg": "不用标签：两份视图说得一样，每个数都有变化，又不重复；图与图之间不比较。",
+    "byol": "不用标签：网络预言自己的缓慢平均对另一份视图说什么；图与图之间不比较。",
+    "patches": "不用标签也不用梯度：白化的小块聚类，特征是各处与各类小块有多像；神经网络要胜过它。",
     "mme": "半监督：分类头让目标样本的预测熵变大，特征让它变小，目标样本因此聚到各类周围。",
 }
 """What each method does, in Chinese; a method without a line here is described in English."""
@@ -71,6 +80,10 @@ ROOM_LINES = {
     "distill": (
         "`juyi distill TEACHER [DATA] --student NET --method NAME`: a small network learns what a large one knows.",
         "`juyi distill TEACHER [DATA] --student NET --method NAME`：小网络学会大网络知道的。",
+    ),
+    "pretrain": (
+        "`juyi pretrain IMAGES --method NAME`: a backbone learns from images without labels.",
+        "`juyi pretrain IMAGES --method NAME`：主干网络从没有标签的图学习。",
     ),
 }
 """How the methods of a room are used; a room without a line here is only named."""

@@ -18,9 +18,9 @@ from juyi.measure import mean_prediction
 from juyi.nets import BATCH_NORMS, SOURCE, Network, default_network, freeze
 from juyi.nets.freezing import frozen_parts
 from juyi.training import (
+    Augmented,
     Checkpoint,
     ClassShares,
-    Learner,
     Processes,
     Rows,
     Served,
@@ -35,7 +35,7 @@ from juyi.training import (
 from juyi.training.learner import as_written, label_scale, outputs_of
 
 
-class Adapter(Learner):
+class Adapter(Augmented):
     """Learn from labelled examples there and unlabelled ones here; serve here.
 
     A method is one file with a subclass that says, in `stages`, how it learns.  The class attributes are facts

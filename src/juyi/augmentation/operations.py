@@ -75,7 +75,7 @@ def _scaled(factor: Tensor, offset: Tensor, channels: int) -> Tensor:
     return matrix
 
 
-def _grey(x: Tensor) -> Tensor:
+def as_grey(x: Tensor) -> Tensor:
     """The grey picture, N×1×H×W."""
     if x.shape[1] == 1:
         return x
@@ -90,7 +90,7 @@ def brightness(x: Tensor, m: Tensor) -> Tensor:
 def contrast(x: Tensor, m: Tensor) -> Tensor:
     """Stretch away from the mean grey of the picture, or shrink towards it, by .1 to 1.9: N×C×(C+1)."""
     factor = 1.0 + 0.9 * m
-    return _scaled(factor, (1.0 - factor) * _grey(x).mean((1, 2, 3)), x.shape[1])
+    return _scaled(factor, (1.0 - factor) * as_grey(x).mean((1, 2, 3)), x.shape[1])
 
 
 def colour(x: Tensor, m: Tensor) -> Tensor:

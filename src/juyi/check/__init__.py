@@ -14,10 +14,12 @@ from typing import Any
 
 from juyi.check.adapter import CHECKS
 from juyi.check.distiller import DISTILLER_CHECKS
+from juyi.check.pretrainer import PRETRAINER_CHECKS
 from juyi.distill import Distiller
+from juyi.pretrain import Pretrainer
 from juyi.training import Learner
 
-__all__ = ["CHECKS", "DISTILLER_CHECKS", "check_method"]
+__all__ = ["CHECKS", "DISTILLER_CHECKS", "PRETRAINER_CHECKS", "check_method"]
 
 
 def check_method(method: type[Learner]) -> list[str]:
@@ -36,7 +38,10 @@ def check_method(method: type[Learner]) -> list[str]:
         >>> "seed" in check_method(SourceOnly)
         True
     """
-    checks: Mapping[str, Callable[[Any], None]] = DISTILLER_CHECKS if issubclass(method, Distiller) else CHECKS
+    rooms: dict[type[Learner], Mapping[str, Callable[[Any], None]]] = {
+        Distiller: DISTILLER_CHECKS, Pretrainer: PRETRAINER_CHECKS
+    }  # fmt: skip
+    checks = next((checks for room, checks in rooms.items() if issubclass(method, room)), CHECKS)
     unknown = set(method.exempt) - set(checks)
     assert not unknown, f"{method.__name__}.exempt names checks that do not exist: {sorted(unknown)}"
     passed = []

@@ -21,6 +21,7 @@ from juyi.cli import (
     measure,
     methods,
     predict,
+    pretrain,
     report,
     resume,
     settle,
@@ -30,7 +31,22 @@ from juyi.cli.mistakes import explain
 from juyi.errors import JuyiError
 from juyi.training import leave_processes
 
-VERBS = (measure, adapt, train, distill, export, predict, settle, resume, report, compare, methods, data, demo)
+VERBS = (
+    measure,
+    adapt,
+    train,
+    distill,
+    export,
+    pretrain,
+    predict,
+    settle,
+    resume,
+    report,
+    compare,
+    methods,
+    data,
+    demo,
+)
 
 
 def build(arguments: Sequence[str]) -> App:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cyclopts import App
 
-from juyi import adapt, distill
+from juyi import adapt, distill, pretrain
 from juyi.adapt import online
 from juyi.cli import options
 from juyi.cli.adapt import finish
@@ -24,6 +24,8 @@ def register(app: App, arguments: Sequence[str]) -> None:
         record = folder.read()
         if record.get("room") == "distill":
             distill.resume(folder, console=console, methods=distill.METHODS, net=given["net"], teacher=given["teacher"])
+        elif record.get("room") == "pretrain":
+            pretrain.resume(folder, console=console, methods=pretrain.METHODS, net=given["net"])
         elif "online" in record:
             online.resume(folder, console=console, methods=online.METHODS, net=given["net"])
         else:

@@ -19,9 +19,9 @@ from juyi.distill.teachers import as_teacher, fit_classes
 from juyi.errors import DataError, JuyiError
 from juyi.nets import Inputs, Network, Standardise
 from juyi.training import (
+    Augmented,
     Batch,
     Checkpoint,
-    Learner,
     Processes,
     Rows,
     Served,
@@ -34,7 +34,7 @@ from juyi.training import (
 )
 
 
-class Distiller(Learner):
+class Distiller(Augmented):
     """Teach a small network what a large one knows: with labelled data, unlabelled data, others' data, or none.
 
     A method is one file with a subclass that says, in `stages`, how the student learns.
@@ -64,7 +64,7 @@ class Distiller(Learner):
     student: str | nn.Module = hyperparameter(
         default="auto", help="network of the student: a name, module:factory, or auto (by the data's shape)"
     )
-    batch_norm: str = redeclare(Learner, "batch_norm", "none")
+    batch_norm: str = redeclare(Augmented, "batch_norm", "none")
 
     @abstractmethod
     def stages(self, teacher: Teacher, student: Network, data: Rows | None) -> StageGenerator:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from juyi.augmentation import make_view
 from juyi.augmentation.views import View
 from juyi.data.domain import Domain
 from juyi.distill.base import Distiller
@@ -186,7 +185,7 @@ class DAFL(Distiller):
         memory = Memory(self.memory or 1, teacher.shape, device)
         shown = Memory(SHOWN, teacher.shape, device)
         kept = KeptStatistics(teacher) if self.statistics else None
-        view = make_view(self.augment, flip=self.flip, without=self.excluded, shift=self.shift)
+        view = self.view()
         made: list[Tensor] = []  # the rows of this step: they are made once for both turns
         generator = build_generator(self.generator, teacher, self.latent)
 

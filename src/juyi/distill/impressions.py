@@ -16,7 +16,7 @@ from juyi.distill.teacher import Teacher
 from juyi.errors import SettingError
 from juyi.nets import Network
 from juyi.training import (
-    Learner,
+    Augmented,
     Optimiser,
     Rows,
     Stage,
@@ -149,16 +149,16 @@ class Canvas:
         return into_range(self.level + self.size * (self.down @ u @ self.across.T), self.fit)
 
 
-class FromImpressions(SoftTargets, Learner):
+class FromImpressions(SoftTargets, Augmented):
     """The settings of making impressions, and the stages: first they are made, then the student learns from them."""
 
     loss: str = redeclare(SoftTargets, "loss", "dist")
     temperature: float | None = redeclare(SoftTargets, "temperature", 20.0)
     soft_weight: float | None = redeclare(SoftTargets, "soft_weight", 1.0)
     hard_weight: float | None = redeclare(SoftTargets, "hard_weight", 0.0)
-    learning_rate: float = redeclare(Learner, "learning_rate", 6e-3)
-    augment: str = redeclare(Learner, "augment", "warped")
-    epochs: int | None = redeclare(Learner, "epochs", 32)
+    learning_rate: float = redeclare(Augmented, "learning_rate", 6e-3)
+    augment: str = redeclare(Augmented, "augment", "warped")
+    epochs: int | None = redeclare(Augmented, "epochs", 32)
     impressions: int = hyperparameter(default=24_000, help="rows that are made", low=1, high=10_000_000)
     at_once: int = hyperparameter(default=2_000, help="rows that are made together", low=1, high=1_000_000)
     steps: int = hyperparameter(default=20, help="updates of each row", low=1, high=100_000)

@@ -27,6 +27,7 @@ from juyi.measure.maps import joint_map
 from juyi.measure.margin import margin_bound
 from juyi.measure.proxy import proxy_a_distance
 from juyi.measure.rejection import certainty, rejection_threshold
+from juyi.measure.representation import alignment, lidar, neighbour_scores, rank_me, uniformity
 from juyi.measure.separability import gbc, h_score, trans_rate
 from juyi.measure.sequential import Settled, labels_left, labels_to_settle, settle, settle_hint
 from juyi.measure.settled import verdict_from_labels
@@ -55,6 +56,7 @@ __all__ = [
     "accuracies_without_labels",
     "accuracy_of_adapted",
     "accuracy_of_floor",
+    "alignment",
     "ask_jury",
     "average_thresholded_confidence",
     "bbse",
@@ -81,6 +83,7 @@ __all__ = [
     "labels_to_settle",
     "least_sure_figure",
     "leep",
+    "lidar",
     "linear_classifier",
     "linear_prediction",
     "log_me",
@@ -96,9 +99,11 @@ __all__ = [
     "mmd",
     "most_right",
     "nce",
+    "neighbour_scores",
     "paired_difference",
     "pairwise_distance",
     "proxy_a_distance",
+    "rank_me",
     "red_flags",
     "rejection_threshold",
     "settle",
@@ -109,6 +114,7 @@ __all__ = [
     "sliced_wasserstein",
     "total_variation",
     "trans_rate",
+    "uniformity",
     "variety_within",
     "vendi_score",
     "verdict_from_labels",

@@ -8,6 +8,7 @@ from scipy.special import softmax
 from juyi.errors import DataError, SettingError
 from juyi.measure.bootstrap import bootstrap_interval
 from juyi.measure.estimate import Estimate
+from juyi.measure.representation import unit
 
 ROWS = 500
 """So many rows of a class are compared at most: every two of them are."""
@@ -19,7 +20,7 @@ def pairwise_distance(features: np.ndarray) -> float:
     >>> round(pairwise_distance(np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]])), 3)
     0.667
     """
-    rows = _unit(features)
+    rows = unit(features)
     n = len(rows)
     total = np.square(rows.sum(0)).sum() - np.square(rows).sum()  # Σ_{i≠j} cos
     return float(1 - total / (n * (n - 1)))
@@ -36,7 +37,7 @@ def vendi_score(features: np.ndarray) -> float:
     >>> round(vendi_score(np.eye(4)), 6), round(vendi_score(np.ones((4, 2))), 6)
     (4.0, 1.0)
     """
-    rows = _unit(features)
+    rows = unit(features)
     # K and the d×d product of the rows have the same eigenvalues but for zeros.
     product = rows @ rows.T if len(rows) < rows.shape[1] else rows.T @ rows
     values = np.clip(np.linalg.eigvalsh(product) / len(rows), 0.0, None)
@@ -168,9 +169,3 @@ def _correlation(pairs: np.ndarray) -> float:
     one, other = pairs[..., 0].ravel(), pairs[..., 1].ravel()
     size = np.sqrt(np.square(one).sum() * np.square(other).sum())
     return float((one * other).sum() / size) if size > 0 else 0.0
-
-
-def _unit(features: np.ndarray) -> np.ndarray:
-    rows = np.asarray(features, np.float64)
-    unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return unit

@@ -45,7 +45,7 @@ def build_network(
             lets the batch norm that is there keep statistics of the domains apart, and the others leave it.
         standardise: `source` (mean and spread of the source a channel) or `image` (each image by its own); networks
             of the hub have their own.
-        head: `own`, the network's, or `cosine` (`juyi.nets.CosineHead`) in its place.
+        head: `own`, the network's, or `cosine` (`juyi.nets.CosineHead`) in its place, or `none`: a backbone.
         weights: a safetensors file to fill it with (`juyi.nets.weights`), or None.
         freeze: names of parts that stay as they are, separated by commas (`juyi.nets.freezing`), or None.
         labels: the scale of the labels where these are numbers; None for classes.
@@ -88,6 +88,8 @@ def fit_head(network: Network, head: str) -> None:
     """Put the head that `head` names into the place of the network's own."""
     if head == "cosine":
         network.head = CosineHead(network.width, network.outputs)
+    if head == "none":
+        network.head, network.outputs = nn.Identity(), network.width
 
 
 def fit_dropout(network: Network, share: float) -> None:

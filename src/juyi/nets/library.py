@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.nets.normalisation import normalisation
+from juyi.nets.patches import Patches
 
 
 class Parts(NamedTuple):
@@ -161,22 +162,26 @@ class _Residual(nn.Module):
         return nn.functional.relu(self.path(x) + self.short_cut(x))
 
 
-def resnet18(shape: tuple[int, ...], outputs: int, norm: str = "shared") -> Parts:
-    """ResNet-18 (He et al. 2016), untrained; the stem is 3×3 up to 64 pixels, else 7×7 with stride and pooling."""
+def _resnet18(shape: tuple[int, ...], outputs: int, norm: str, factor: float) -> Parts:
+    a, b, c, d = _scaled((64, 128, 256, 512), factor)
     if max(shape[1:]) <= 64:
-        stem: list[nn.Module] = [nn.Conv2d(shape[0], 64, 3, 1, 1, bias=False), normalisation(norm, 64), nn.ReLU()]
+        stem: list[nn.Module] = [nn.Conv2d(shape[0], a, 3, 1, 1, bias=False), normalisation(norm, a), nn.ReLU()]
     else:
-        stem = [nn.Conv2d(shape[0], 64, 7, 2, 3, bias=False), normalisation(norm, 64), nn.ReLU()]
+        stem = [nn.Conv2d(shape[0], a, 7, 2, 3, bias=False), normalisation(norm, a), nn.ReLU()]
         stem.append(nn.MaxPool2d(3, 2, 1))
     blocks = [
-        _Residual(inputs, outputs, stride, norm)
-        for inputs, outputs, stride in (
-            (64, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1),
-            (128, 256, 2), (256, 256, 1), (256, 512, 2), (512, 512, 1),
+        _Residual(inputs, maps, stride, norm)
+        for inputs, maps, stride in (
+            (a, a, 1), (a, a, 1), (a, b, 2), (b, b, 1), (b, c, 2), (c, c, 1), (c, d, 2), (d, d, 1)
         )
     ]  # fmt: skip
     body = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return Parts(body, 512, nn.Linear(512, outputs))
+    return Parts(body, d, nn.Linear(d, outputs))
+
+
+def resnet18(shape: tuple[int, ...], outputs: int, norm: str = "shared") -> Parts:
+    """ResNet-18 (He et al. 2016), untrained; the stem is 3×3 up to 64 pixels, else 7×7 with stride and pooling."""
+    return _resnet18(shape, outputs, norm, 1.0)
 
 
 def mlp_features(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
@@ -210,26 +215,42 @@ def linear(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
     return Parts(nn.Flatten(), width, nn.Linear(width, outputs))
 
 
+def patches_of(maps: int) -> Callable[[tuple[int, ...], int, str], Parts]:
+    """Return a maker of networks of one layer of `maps` patches, which nothing trains by gradients: see `Patches`."""
+
+    def make(shape: tuple[int, ...], outputs: int, norm: str = "none") -> Parts:
+        body = Patches(shape[0], maps)
+        if min(shape[1:]) < body.side + 1:
+            raise RuntimeError(f"patches of {body.side}×{body.side} need larger images")
+        return Parts(body, 4 * maps, nn.Linear(4 * maps, outputs))
+
+    return make
+
+
 class _Networks(dict[str, Callable[[tuple[int, ...], int, str], Parts]]):
-    """The named networks; `mlp-WIDTH-WIDTH` and `NAME-FACTOR`, of `WIDENED`, name one more for each choice."""
+    """The named networks; `mlp-WIDTH-WIDTH`, `patches-NUMBER` and `NAME-FACTOR`, of `WIDENED`, name one more each."""
 
     _OF_WIDTHS = re.compile(r"mlp((?:-[1-9][0-9]{0,4}){1,8})")
-    _WIDENED = re.compile(r"(lenet5|cnn_small)-((?:0|[1-9])\.[0-9]{0,3}[1-9]|[1-9])")
+    _OF_PATCHES = re.compile(r"patches-([1-9][0-9]{0,4})")
+    _WIDENED = re.compile(r"(lenet5|cnn_small|resnet18)-((?:0|[1-9])\.[0-9]{0,3}[1-9]|[1-9])")
 
     def __contains__(self, name: object) -> bool:
         if super().__contains__(name):
             return True
-        return isinstance(name, str) and bool(self._OF_WIDTHS.fullmatch(name) or self._WIDENED.fullmatch(name))
+        kinds = (self._OF_WIDTHS, self._OF_PATCHES, self._WIDENED)
+        return isinstance(name, str) and any(kind.fullmatch(name) for kind in kinds)
 
     def __missing__(self, name: str) -> Callable[[tuple[int, ...], int, str], Parts]:
         if found := self._OF_WIDTHS.fullmatch(name):
             return mlp_of([int(width) for width in found[1][1:].split("-")])
+        if found := self._OF_PATCHES.fullmatch(name):
+            return patches_of(int(found[1]))
         if found := self._WIDENED.fullmatch(name):
             return partial(WIDENED[found[1]], factor=float(found[2]))
         raise KeyError(name)
 
 
-WIDENED = {"lenet5": _lenet5, "cnn_small": _cnn_small}
+WIDENED = {"lenet5": _lenet5, "cnn_small": _cnn_small, "resnet18": _resnet18}
 """Networks whose maps and units can be multiplied: `lenet5-0.25` has a quarter of them."""
 
 

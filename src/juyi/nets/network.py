@@ -53,8 +53,15 @@ class Network(nn.Module):
         return len(self._by_domain) - before
 
     @property
+    def is_backbone(self) -> bool:
+        """Whether it has no head, so that its scores are its features."""
+        return isinstance(self.head, nn.Identity)
+
+    @property
     def rows_at_once(self) -> int:
         """How many rows are computed at once where there is no batch size: fewer where images are made large."""
+        if (most := getattr(self.body, "rows_at_once", None)) is not None:
+            return int(most)
         size = self.standardise.size if isinstance(self.standardise, Inputs) else None
         return 500 if size is None else max(8, min(500, 500 * 64**2 // (size[0] * size[1])))
 

@@ -16,6 +16,16 @@ from juyi.report.summary import FLOORS
 Figure = dict[str, Any]
 CLASS_COLOURS = 12
 CHANCE = math.log(2)
+_AXIS = {"visible": False, "zeroline": False, "showgrid": False}
+MAP_LAYOUT = {
+    "xaxis": _AXIS,
+    "yaxis": {**_AXIS, "scaleanchor": "x", "scaleratio": 1},
+    "showlegend": False,
+    "margin": {"l": 4, "r": 4, "t": 4, "b": 4},
+    "hovermode": "closest",
+    "dragmode": "pan",
+}
+"""Of maps: no axes, and both of one scale."""
 
 
 def map_variants(figure: dict[str, Any], which: dict[str, Any]) -> dict[str, Figure]:
@@ -48,16 +58,7 @@ def map_variants(figure: dict[str, Any], which: dict[str, Any]) -> dict[str, Fig
             rows = [i for i, one in enumerate(codes) if one == code]
             if rows:
                 by_class.append(points([side[i] for i in rows], [hover[i] for i in rows], shown, colour, symbol))
-    axis = {"visible": False, "zeroline": False, "showgrid": False}
-    layout = {
-        "xaxis": axis,
-        "yaxis": {**axis, "scaleanchor": "x", "scaleratio": 1},
-        "showlegend": False,
-        "margin": {"l": 4, "r": 4, "t": 4, "b": 4},
-        "hovermode": "closest",
-        "dragmode": "pan",
-    }
-    return {"domain": {"data": by_domain, "layout": layout}, "class": {"data": by_class, "layout": layout}}
+    return {"domain": {"data": by_domain, "layout": MAP_LAYOUT}, "class": {"data": by_class, "layout": MAP_LAYOUT}}
 
 
 def class_name(classes: list[str], code: object) -> str:

@@ -15,7 +15,7 @@ from juyi.training.hyperparameters import (
 )
 from juyi.training.labels import label_losses, target_label_losses
 from juyi.training.learn import Silent, StageGenerator, Watcher, learn
-from juyi.training.learner import Learner
+from juyi.training.learner import Augmented, Learner
 from juyi.training.models import read_model, write_model
 from juyi.training.precision import choose_device, choose_precision
 from juyi.training.processes import Processes, join_processes, leave_processes
@@ -27,6 +27,7 @@ from juyi.training.statistics import estimate_statistics
 from juyi.training.views import Viewed
 
 __all__ = [
+    "Augmented",
     "Batch",
     "Batches",
     "ByClass",

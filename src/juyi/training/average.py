@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
+from torch import nn
 
-from juyi.nets import Network
+N = TypeVar("N", bound=nn.Module)
 
 
-class WeightAverage:
+class WeightAverage(Generic[N]):
     """An exponential moving average of weights, and the copy of the network that has them.
 
     After the update of step t = 1, 2, ..., each weight a of the average becomes d a + (1 − d) w with
@@ -25,9 +26,9 @@ class WeightAverage:
     and Valpola, "Mean teachers are better role models", 2017.
     """
 
-    def __init__(self, live: Network, decay: float) -> None:
+    def __init__(self, live: N, decay: float) -> None:
         self.live, self.decay, self.steps = live, decay, 0
-        self.net = copy.deepcopy(live)
+        self.net: N = copy.deepcopy(live)
 
     @torch.no_grad()
     def update(self) -> None:

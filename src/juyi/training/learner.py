@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from juyi.augmentation import VIEWS, Strong, make_view
+from juyi.augmentation import VIEWS, Strong, View, make_view
 from juyi.data import as_domain
 from juyi.data.domain import Domain
 from juyi.errors import DataError, SettingError
@@ -79,18 +79,6 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
     max_norm: float = hyperparameter(
         default=0.0, help="largest length of the weights that enter a unit; 0 for no limit", low=0.0, high=1e6
     )
-    augment: str = hyperparameter(
-        default="none",
-        help="how training images are changed: none, weak (shifted), warped (turned, leant) or strong (RandAugment)",
-        choices=VIEWS,
-    )
-    flip: bool = hyperparameter(default=False, help="augment mirrors images too (never for digits or letters)")
-    shift: int | None = hyperparameter(
-        default=None, help="pixels by which augment shifts at most; by default an eighth of the size", low=0, high=512
-    )
-    exclude_operations: str = hyperparameter(
-        default="", help="operations that strong views leave out, separated by commas, such as invert,solarize"
-    )
     average: float = hyperparameter(
         default=0.0, help="decay of the moving average of the weights that serves; 0 for none", low=0.0, high=0.99999
     )
@@ -118,13 +106,9 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
         """
         return epochs or max(10, math.ceil(2_000 / batches.steps_per_epoch(1)))
 
-    def check_hyperparameters(self) -> None:
-        """Raise `SettingError` for the first hyperparameter whose type or value is not allowed."""
-        super().check_hyperparameters()
-        Strong(self.excluded)
-        for name, changes in (("flip", "mirrors"), ("shift", "shifts")):
-            if getattr(self, name) and self.augment == "none":
-                raise SettingError(f"--{name}: {changes} images that are augmented; add --augment weak")
+    def view(self) -> View | None:
+        """Through what each batch is seen; None where it is seen as it is."""
+        return None
 
     def _build(
         self, net: str | nn.Module, rows: Rows, outputs: int, layers: dict[str, str], labels: LabelScale | None = None
@@ -165,7 +149,7 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
             net: what serves where a stage does not say.
             change: what is done to each stage at last.
         """
-        view = make_view(self.augment, flip=self.flip, without=self.excluded, shift=self.shift)
+        view = self.view()
         while True:
             try:
                 part = next(parts)
@@ -196,11 +180,6 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
         self.classes_ = np.asarray(served.classes)
         self.n_features_in_ = int(np.prod(self.shape_))
         return self
-
-    @property
-    def excluded(self) -> tuple[str, ...]:
-        """The operations that strong views leave out."""
-        return tuple(word.strip() for word in self.exclude_operations.split(",") if word.strip())
 
     def scores(self, X: Any, *, domain: str = TARGET) -> np.ndarray:
         """Return the scores (logits), N×C, float32, of rows of the target (or of the `source`); or numbers, N×1."""
@@ -243,6 +222,40 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
     def _served(self) -> Served:
         check_is_fitted(self, "net_")
         return Served(self.net_, self.shape_, self.classes_, self.columns_)
+
+
+class Augmented(Learner):
+    """A learner whose training images may be changed as they come."""
+
+    augment: str = hyperparameter(
+        default="none",
+        help="how training images are changed: none, weak (shifted), warped (turned, leant) or strong (RandAugment)",
+        choices=VIEWS,
+    )
+    flip: bool = hyperparameter(default=False, help="augment mirrors images too (never for digits or letters)")
+    shift: int | None = hyperparameter(
+        default=None, help="pixels by which augment shifts at most; by default an eighth of the size", low=0, high=512
+    )
+    exclude_operations: str = hyperparameter(
+        default="", help="operations that strong views leave out, separated by commas, such as invert,solarize"
+    )
+
+    def check_hyperparameters(self) -> None:
+        """Raise `SettingError` for the first hyperparameter whose type or value is not allowed."""
+        super().check_hyperparameters()
+        Strong(self.excluded)
+        for name, changes in (("flip", "mirrors"), ("shift", "shifts")):
+            if getattr(self, name) and self.augment == "none":
+                raise SettingError(f"--{name}: {changes} images that are augmented; add --augment weak")
+
+    def view(self) -> View | None:
+        """Through what each batch is seen; None where it is seen as it is."""
+        return make_view(self.augment, flip=self.flip, without=self.excluded, shift=self.shift)
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """The operations that strong views leave out."""
+        return tuple(word.strip() for word in self.exclude_operations.split(",") if word.strip())
 
 
 class Limit:

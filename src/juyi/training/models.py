@@ -31,7 +31,7 @@ def write_model(
         name: of the method, or of the client.
         net: what serves.
         shape: of one input, C×H×W or d.
-        classes: the names of the classes; none, or None, for numbers.
+        classes: the names of the classes; none, or None, for numbers, and for a backbone.
         layers: the settings `batch_norm` and `head` with which the network was built; how it standardises rows is
             taken from itself, since a student has that from its teacher.
         columns: the names of the features of a table, in order, so that predicting can refuse another order.
@@ -74,7 +74,8 @@ def read_model(folder: Path, name: str, net: nn.Module | str | None = None) -> t
     description = read_json(path)
     weights, _ = read_tensors(folder / f"{name}.safetensors")
     shape, outputs, named, layers = _checked(description, path)
-    where, numbers = f"{folder / name}.safetensors", description["classes"] is None
+    where = f"{folder / name}.safetensors"
+    numbers = description["classes"] is None and layers["head"] != "none"
     if net in (None, named) and named in NETWORKS:
         network = _named(named, shape, outputs, layers, weights, where, numbers)
     elif net in (None, named) and "hub" in description:
@@ -99,7 +100,7 @@ def _checked(description: Any, path: Path) -> tuple[tuple[int, ...], int, str, d
         layers = {key: str(description[key]) for key in ("batch_norm", "standardise")}
         layers["head"] = str(description.get("head", "own"))  # older files do not say
         if (
-            layers["head"] not in ("own", "cosine")
+            layers["head"] not in ("own", "cosine", "none")
             or layers["batch_norm"] not in ("none", "shared", "domain")
             or layers["standardise"] not in ("source", "image")
         ):
@@ -107,7 +108,8 @@ def _checked(description: Any, path: Path) -> tuple[tuple[int, ...], int, str, d
         if not isinstance(named, str):
             raise ValueError("its network has no name")
         classes = description["classes"]
-        if len(classes if isinstance(classes, list) else (None,)) != outputs or not isinstance(classes, list | None):
+        told = outputs if layers["head"] == "none" and classes is None else 1 if classes is None else len(classes)
+        if told != outputs or not isinstance(classes, list | None):
             raise ValueError("its classes do not fit its outputs")
         if classes is not None and not all(isinstance(label, str) for label in classes):
             raise ValueError("its classes are no words")

@@ -39,7 +39,7 @@ def choose_precision(name: str, net: Network, batch: Batch, device: torch.device
         return DTYPES[name]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    if not _has_bfloat16():
+    if not _has_bfloat16() or not any(p.requires_grad for p in net.parameters()):  # nothing is trained by gradients
         return torch.float32
     key = (net.name, str(net), tuple(batch.x.shape))
     if key not in _CHOSEN:

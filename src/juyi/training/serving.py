@@ -81,20 +81,28 @@ class Served:
         Raises:
             SettingError: the model tells numbers.
         """
+        self._check_classifier()
         if self.tells_numbers:
             raise SettingError("the model tells numbers, which have no probabilities; use predict")
         return softmax(self.scores(X, domain))
 
     def predict(self, X: Any, domain: str = TARGET) -> np.ndarray:
         """Return the most probable class of each row, N; or the number, float32, N."""
+        self._check_classifier()
         scores = self.scores(X, domain)
         predicted: np.ndarray = scores[:, 0] if self.tells_numbers else self.classes[scores.argmax(1)]
         return predicted
 
+    def _check_classifier(self) -> None:
+        if self.net.is_backbone:
+            raise SettingError(
+                "the model is a backbone, which has features and no classes; make a classifier of it with juyi finetune"
+            )
+
     def _compute(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
         given = as_domain(X)
         check_order(given, self.columns, "the model")
-        rows = Rows(conform(given, self.shape), next(self.net.parameters()).device)
+        rows = Rows(conform(given, self.shape), next(iter(self.net.state_dict().values())).device)
         computed: np.ndarray = compute(self.net, rows, np.arange(rows.size), function).numpy()
         return computed
 
