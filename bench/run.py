@@ -83,6 +83,12 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
     ),
     "distill_mnist": (SMALLER, range(3)),
     "distill_mnist_jittered": (f"{SMALLER} --augment weak --shift 2", range(3)),
+    "distill_mnist_jittered_long": (
+        f"{SMALLER} --augment weak --shift 2 --no-alone".replace(
+            "--epochs 60 --batch 128 --learning-rate 0.001", "--epochs 150 --batch 512 --learning-rate 0.002"
+        ),
+        range(3),
+    ),
     "temperature_30": (f"{TEMPERATURES} --student mlp-30-30", range(3)),
     "temperature_300": (f"{TEMPERATURES} --student mlp-300-300", range(3)),
     "zskd_mnist": (f"{WITHOUT}mnist_lenet5 --method zskd --test mnist@test", range(3)),

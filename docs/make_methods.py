@@ -24,12 +24,13 @@ sys.path.insert(0, str(HERE.parent / "bench"))
 import table  # noqa: E402  (bench/table.py: the figures of all pages are computed there)
 
 FLOOR = "source_only"
-FLOORS = {"distill": "student_alone", "pretrain": "untrained"}
+FLOORS = {"distill": "student_alone", "pretrain": "untrained", "finetune": "from_scratch"}
 """What stands beside the methods of a room, where that is another model: it gives the cost, and the first figure."""
 FLOOR_WORDS = {
     "source_only": ("source only", "仅源域"),
     "student_alone": ("the student alone", "学生只用标签"),
     "untrained": ("the untrained network", "未训练的网络"),
+    "from_scratch": ("the network from scratch", "从头训练的网络"),
 }
 PAGES = {"en": HERE / "methods.md", "zh": HERE / "methods.zh-CN.md"}
 
@@ -62,6 +63,17 @@ CHINESE = {
     "vicreg": "不用标签：两份视图说得一样，每个数都有变化，又不重复；图与图之间不比较。",
     "byol": "不用标签：网络预言自己的缓慢平均对另一份视图说什么；图与图之间不比较。",
     "patches": "不用标签也不用梯度：白化的小块聚类，特征是各处与各类小块有多像；神经网络要胜过它。",
+    "finetune.auto": "用少量标签交叉验证，在若干方法里选最好的一个。",
+    "nearest_centroid": "主干冻结：一类就是它那几个样本特征的平均；每类只有几个标签时很难超过。",
+    "knn": "主干冻结：特征最近的 k 个带标签的样本投票。",
+    "linear": "主干冻结：在特征上做逻辑回归，正则的强度由交叉验证定。",
+    "mlp": "主干冻结：只在特征上训练一个带一层隐藏层的小网络。",
+    "full": "主干和新的分类头一起学，主干学得慢些。",
+    "gradual": "从头往里一段一段解冻，越靠里学得越慢。",
+    "lp_ft": "先只定分类头，再一起调，免得乱的头弄坏特征。",
+    "l2sp": "一起调，但把主干拉向它开始的地方。",
+    "lora": "每层只加一个低秩的改变，归一化的统计量不变；最后并入权重。",
+    "fixmatch": "少量标签加大量没有标签的样本：弱增强下有把握的预测当作强增强样本的标签。",
     "mme": "半监督：分类头让目标样本的预测熵变大，特征让它变小，目标样本因此聚到各类周围。",
 }
 """What each method does, in Chinese; a method without a line here is described in English."""
@@ -85,6 +97,10 @@ ROOM_LINES = {
         "`juyi pretrain IMAGES --method NAME`: a backbone learns from images without labels.",
         "`juyi pretrain IMAGES --method NAME`：主干网络从没有标签的图学习。",
     ),
+    "finetune": (
+        "`juyi finetune BACKBONE FEW --method NAME`: a classifier from a backbone and a few labels.",
+        "`juyi finetune BACKBONE FEW --method NAME`：由主干和少量标签得到分类器。",
+    ),
 }
 """How the methods of a room are used; a room without a line here is only named."""
 
@@ -93,6 +109,7 @@ NEEDS = {
         "some labels of the target (`--target-labels`)",
         "少量目标标签（`--target-labels`）",
     ),
+    ("takes_unlabelled", True): ("unlabelled rows as well", "还要没有标签的样本"),
     ("needs_batch_norm", True): ("a network with batch norm", "带批归一化的网络"),
     ("source_free", True): (
         "for the source's data, a finished run will do",
@@ -166,33 +183,32 @@ class Experiment:
     records: list[dict[str, Any]]
 
 
-def experiments(method: str) -> list[Experiment]:
+def experiments(room: str, method: str) -> list[Experiment]:
     """Every experiment that has results of a method, by name; results of another form are no runs and left out."""
     found = []
     for folder in sorted(path.name for path in (table.HERE / "results").iterdir() if path.is_dir()):
-        records = [record for record in table.records(folder) if record.get("method") == method]
+        records = [
+            record
+            for record in table.records(folder)
+            if record.get("method") == method and record.get("room", "adapt") == room.partition(".")[0]
+        ]
         if records and table.accuracies(folder, method):
             found.append(Experiment(folder, str(records[0]["command"]).partition(" --seed ")[0], records))
     return found
 
 
-def floor_of(method: str) -> str:
-    """The model that stands beside a method: source only, or what its room has."""
-    return next((FLOORS.get(room, FLOOR) for room, methods in ROOMS.items() if method in methods), FLOOR)
-
-
-def costs(method: str) -> list[float]:
+def costs(room: str, method: str) -> list[float]:
     """Training time of the method as a multiple of its floor's, for every run in which both were trained."""
-    floor = floor_of(method)
-    seconds = [record.get("seconds", {}) for found in experiments(method) for record in found.records]
+    floor = FLOORS.get(room, FLOOR)
+    seconds = [record.get("seconds", {}) for found in experiments(room, method) for record in found.records]
     return [one[method] / one[floor] for one in seconds if method != floor and one.get(floor) and one.get(method)]
 
 
-def summary(method: type, name: str, language: str) -> str:
+def summary(method: type, room: str, name: str, language: str) -> str:
     """What a method does, in a line."""
     english = (inspect.getdoc(method) or method.__name__).splitlines()[0]
     english = english.removesuffix(":")
-    return CHINESE.get(name, english) if language == "zh" else english
+    return CHINESE.get(f"{room}.{name}", CHINESE.get(name, english)) if language == "zh" else english
 
 
 def source(method: type) -> str:
@@ -224,13 +240,13 @@ def needs(method: type, language: str) -> list[str]:
     return list(found.values())
 
 
-def figures(name: str, language: str) -> list[str]:
+def figures(room: str, name: str, language: str) -> list[str]:
     """The table of a method's results: each experiment by its command, its floor first."""
     papers = {(row[0], row[1]): row[-1] for row in table.ROWS}
-    floor = floor_of(name)
+    floor = FLOORS.get(room, FLOOR)
     only = FLOOR_WORDS[floor][language == "zh"]
     lines = []
-    for found in experiments(name):
+    for found in experiments(room, name):
         for model, told in ((floor, f"`{found.command}`, {only}"), (name, f"`{found.command}`")):
             if model == name or name != floor:
                 line = table.row(language, found.name, model, (told, told), papers.get((found.name, model), ""))
@@ -240,7 +256,7 @@ def figures(name: str, language: str) -> list[str]:
 
 def section(name: str, method: type, room: str, language: str) -> str:
     """What the page says of one method."""
-    floor = FLOOR_WORDS[floor_of(name)][language == "zh"]
+    floor = FLOOR_WORDS[FLOORS.get(room, FLOOR)][language == "zh"]
     words, facts = WORDS[language], [f"{WORDS[language]['python']}`juyi.{room}.{method.__name__}`"]
     if origin := source(method):
         facts.append(words["source"] + origin)
@@ -253,27 +269,36 @@ def section(name: str, method: type, room: str, language: str) -> str:
         inherited = any(reason == getattr(parent, attribute, None) for parent in method.__mro__[1:])
         if reason and not inherited:  # what holds for every method is no fact about this one
             facts.append(f"{words[word]}{reason}.")
-    if ratios := costs(name):
+    if ratios := costs(room, name):
         told = words["cost" if len(ratios) > 1 else "cost_one"]
         facts.append(
             told.format(floor=floor, median=statistics.median(ratios), n=len(ratios), low=min(ratios), high=max(ratios))
         )
     listed = "\n".join(f"- {fact}" for fact in facts)
-    results = figures(name, language)
+    results = figures(room, name, language)
     shown = "\n".join([words["figures"].format(floor=floor), "", *results]) if results else words["none"]
-    return f"## {name}\n\n{summary(method, name, language)}\n\n{listed}\n\n{shown}\n"
+    return f"## {name}\n\n{summary(method, room, name, language)}\n\n{listed}\n\n{shown}\n"
 
 
 def overview(room: str, methods: dict[str, type], language: str) -> str:
     """How the methods of a room are used, and a line for each."""
     words, rows = WORDS[language], []
     for name, method in methods.items():
-        ratios = costs(name)
+        ratios = costs(room, name)
         time = f"{statistics.median(ratios):.1f} ×" if ratios else words["nothing"]
         needed = words["join"].join(needs(method, language)) or words["nothing"]
-        rows.append(f"| [`{name}`](#{name}) | {summary(method, name, language)} | {needed} | {time} |")
+        rows.append(
+            f"| [`{name}`](#{anchor(room, name)}) | {summary(method, room, name, language)} | {needed} | {time} |"
+        )
     line = ROOM_LINES.get(room, (f"`juyi.{room}`", f"`juyi.{room}`"))[language == "zh"]
     return "\n".join([line, "", words["head"], *rows, ""])
+
+
+def anchor(room: str, name: str) -> str:
+    """Where on the page a method is: of several methods of one name, each later one has a number."""
+    before = [one for one, methods in ROOMS.items() if name in methods]
+    number = before.index(room)
+    return f"{name}-{number}" if number else name
 
 
 def page(language: str) -> str:

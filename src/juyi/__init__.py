@@ -10,7 +10,7 @@ model.predict(juyi.load("digits_m@test"))
 
 from importlib.metadata import PackageNotFoundError, version
 
-from juyi import adapt, data, distill, export, pretrain, similarity
+from juyi import adapt, data, distill, export, finetune, pretrain, similarity
 from juyi.data import Domain, load, withhold_labels
 from juyi.errors import JuyiError
 from juyi.training import read_run
@@ -27,6 +27,7 @@ __all__ = [
     "data",
     "distill",
     "export",
+    "finetune",
     "load",
     "pretrain",
     "read_run",

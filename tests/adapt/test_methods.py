@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from juyi.adapt import CDAN, MME, SHOT
-from juyi.adapt.adamatch import MeanPredictions, aligned, consistency_loss, ramp
+from juyi.adapt.adamatch import MeanPredictions, aligned, ramp
 from juyi.adapt.cdan import LIMIT, MultilinearMap
 from juyi.adapt.deep_coral import coral_loss
 from juyi.adapt.deep_jdot import transport_cost, transport_plan
@@ -20,8 +20,8 @@ from juyi.adapt.shot import information_losses, pseudo_labels
 from juyi.check.common import shifted_domains
 from juyi.data import withhold_labels
 from juyi.losses import domain_loss, entropy, reversal_ramp
-from juyi.nets import TARGET, build_network
-from juyi.nets.library import CosineHead
+from juyi.losses.pseudo_labels import consistency_loss
+from juyi.nets import TARGET, CosineHead, build_network
 from juyi.training import Rows
 
 QUIET = settings(max_examples=25, deadline=None)

@@ -77,7 +77,7 @@ def test_facts_come_from_the_class(made):
 def test_figures_and_costs_come_from_the_results(made, tmp_path):
     for seed, value in enumerate((0.6, 0.7, 0.8)):
         write(tmp_path, seed, value, {"source_only": 10.0, "dann": 10.0 * (seed + 1)})
-    assert made.costs("dann") == [1.0, 2.0, 3.0] and made.costs("adda") == []
+    assert made.costs("adapt", "dann") == [1.0, 2.0, 3.0] and made.costs("adapt", "adda") == []
     said = made.section("dann", METHODS["dann"], "adapt", "en")
     assert "2.0 times as long as source only (median of 3 runs; 1.0 to 3.0)" in said
     rows = [line for line in said.splitlines() if line.startswith("| `")]
@@ -88,9 +88,9 @@ def test_figures_and_costs_come_from_the_results(made, tmp_path):
 
 def test_results_of_another_form_are_left_out(made, tmp_path):
     write(tmp_path, 0, 0.6, {}, method=None)
-    assert made.experiments("dann") == []
+    assert made.experiments("adapt", "dann") == []
     write(tmp_path, 0, 0.6, {})
-    assert made.costs("dann") == [] and "one seed" in made.section("dann", METHODS["dann"], "adapt", "en")
+    assert made.costs("adapt", "dann") == [] and "one seed" in made.section("dann", METHODS["dann"], "adapt", "en")
 
 
 def test_a_stale_page_is_named(made, tmp_path, monkeypatch, capsys):

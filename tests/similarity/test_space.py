@@ -9,8 +9,8 @@ from hypothesis.extra.numpy import arrays
 from juyi.data import as_domain
 from juyi.errors import DataError
 from juyi.similarity.appearance import COLOUR, GREY, appearance
-from juyi.similarity.backbones import AS_THEY_ARE, PIXELS, Backbone
 from juyi.similarity.space import build_space, drop_constant, project, reduced, standardise
+from juyi.training.backbones import AS_THEY_ARE, PIXELS, Backbone
 
 NUMBERS = st.floats(-1e3, 1e3, width=32)
 

@@ -6,11 +6,11 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from juyi.adapt.base import Adapter
 from juyi.augmentation import Strong
 from juyi.losses import label_loss
+from juyi.losses.pseudo_labels import consistency_loss
 from juyi.nets import SOURCE, TARGET, Network
 from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Turn, hyperparameter, redeclare
 
@@ -23,18 +23,6 @@ def aligned(p: Tensor, mean_source: Tensor, mean_target: Tensor) -> Tensor:
     """
     moved = p * mean_source / mean_target
     return moved / moved.sum(1, keepdim=True)
-
-
-def consistency_loss(pseudo: Tensor, strong: Tensor, threshold: Tensor) -> Tensor:
-    """Return mean 1[max q ≥ c] · CE(argmax q, strong): equation 5, over all rows.
-
-    Args:
-        pseudo: q, N×C, probabilities; no gradient goes through them.
-        strong: the scores (logits) of the strong views, N×C.
-        threshold: c, 0 to 1.
-    """
-    sure, label = pseudo.max(1)
-    return ((sure >= threshold) * cross_entropy(strong.float(), label, reduction="none")).mean()
 
 
 def ramp(progress: float) -> float:

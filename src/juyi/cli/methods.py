@@ -10,7 +10,7 @@ from cyclopts import App
 from rich.table import Table
 from rich.text import Text
 
-from juyi import adapt, distill, pretrain
+from juyi import adapt, distill, finetune, pretrain
 from juyi.adapt import online
 from juyi.cli import options
 from juyi.errors import SettingError, nearest
@@ -21,6 +21,7 @@ ROOMS: dict[str, dict[str, type[Method]]] = {
     "adapt.online": dict(online.METHODS),
     "distill": dict(distill.METHODS),
     "pretrain": dict(pretrain.METHODS),
+    "finetune": dict(finetune.METHODS),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cyclopts import App
 
-from juyi import adapt, distill, pretrain
+from juyi import adapt, distill, finetune, pretrain
 from juyi.adapt import online
 from juyi.cli import options
 from juyi.cli.adapt import finish
@@ -26,6 +26,8 @@ def register(app: App, arguments: Sequence[str]) -> None:
             distill.resume(folder, console=console, methods=distill.METHODS, net=given["net"], teacher=given["teacher"])
         elif record.get("room") == "pretrain":
             pretrain.resume(folder, console=console, methods=pretrain.METHODS, net=given["net"])
+        elif record.get("room") == "finetune":
+            finetune.resume(folder, console=console, methods=finetune.METHODS, net=given["net"])
         elif "online" in record:
             online.resume(folder, console=console, methods=online.METHODS, net=given["net"])
         else:

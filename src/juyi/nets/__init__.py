@@ -2,10 +2,11 @@
 
 from juyi.nets.build import build_network, default_network
 from juyi.nets.freezing import freeze, frozen_parts, trainable
+from juyi.nets.heads import CosineHead, NeighbourHead
 from juyi.nets.hub import rebuild_hub
 from juyi.nets.hub_files import is_hub
 from juyi.nets.inputs import Inputs
-from juyi.nets.library import NETWORKS, CosineHead, Parts, mlp
+from juyi.nets.library import NETWORKS, Parts, mlp
 from juyi.nets.network import Network, standardiser
 from juyi.nets.normalisation import (
     BATCH_NORMS,
@@ -28,6 +29,7 @@ __all__ = [
     "DomainBatchNorm",
     "Inputs",
     "LabelScale",
+    "NeighbourHead",
     "Network",
     "Parts",
     "Standardise",

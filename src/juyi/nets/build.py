@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from juyi.errors import SettingError, nearest
 from juyi.nets.freezing import freeze as freeze_parts
 from juyi.nets.freezing import thaw
+from juyi.nets.heads import make_head
 from juyi.nets.hub import hub_network
 from juyi.nets.hub_files import is_hub
-from juyi.nets.library import NETWORKS, CosineHead
+from juyi.nets.library import NETWORKS
 from juyi.nets.network import Network, standardiser
 from juyi.nets.normalisation import ORDINARY_BATCH_NORMS, LabelScale
 from juyi.nets.own import own_network
@@ -45,7 +46,7 @@ def build_network(
             lets the batch norm that is there keep statistics of the domains apart, and the others leave it.
         standardise: `source` (mean and spread of the source a channel) or `image` (each image by its own); networks
             of the hub have their own.
-        head: `own`, the network's, or `cosine` (`juyi.nets.CosineHead`) in its place, or `none`: a backbone.
+        head: `own`, the network's, or another in its place (`juyi.nets.heads`); `none` for a backbone.
         weights: a safetensors file to fill it with (`juyi.nets.weights`), or None.
         freeze: names of parts that stay as they are, separated by commas (`juyi.nets.freezing`), or None.
         labels: the scale of the labels where these are numbers; None for classes.
@@ -85,11 +86,11 @@ def build_network(
 
 
 def fit_head(network: Network, head: str) -> None:
-    """Put the head that `head` names into the place of the network's own."""
-    if head == "cosine":
-        network.head = CosineHead(network.width, network.outputs)
+    """Put the head that `head` names (`juyi.nets.heads`) into the place of the network's own."""
+    if (made := make_head(head, network.width, network.outputs)) is not None:
+        network.head = made
     if head == "none":
-        network.head, network.outputs = nn.Identity(), network.width
+        network.outputs = network.width
 
 
 def fit_dropout(network: Network, share: float) -> None:

@@ -36,35 +36,6 @@ def mlp(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-class CosineHead(nn.Module):
-    """Scores by direction alone: Wᵀ f / (‖f‖ T), with a column of W for each class and no bias.
-
-    Args:
-        width: the number of features.
-        outputs: the number of classes.
-        temperature: T.
-
-    Example:
-        >>> head = CosineHead(4, 3)
-        >>> x = torch.randn(2, 4)
-        >>> torch.allclose(head(x), head(7 * x), atol=1e-4)
-        True
-
-    Source: Chen et al., "A Closer Look at Few-shot Classification", ICLR 2019, without normalising W, as in Saito et
-    al., "Semi-supervised Domain Adaptation via Minimax Entropy", ICCV 2019, section 3.1, with T = .05.
-    """
-
-    def __init__(self, width: int, outputs: int, temperature: float = 0.05) -> None:
-        super().__init__()
-        self.linear = nn.Linear(width, outputs, bias=False)
-        self.temperature = temperature
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Scores (logits), N×outputs, of features, N×width."""
-        scores: Tensor = self.linear(nn.functional.normalize(features)) / self.temperature
-        return scores
-
-
 def _width(body: nn.Module, shape: tuple[int, ...]) -> int:
     """The number of features of a body, found by running it once on zeros (statistics left alone)."""
     body.eval()

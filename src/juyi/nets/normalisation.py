@@ -113,6 +113,17 @@ class DomainBatchNorm(nn.Module):
             self.register_buffer(f"{domain}_variance", torch.ones(channels))
             self.register_buffer(f"{domain}_seen", torch.tensor(False))
 
+    def reset_parameters(self) -> None:
+        """Go back to the beginning: scale 1, shift 0, and no statistics seen."""
+        with torch.no_grad():
+            for parameter, value in ((self.weight, 1.0), (self.bias, 0.0)):
+                if parameter is not None:
+                    parameter.fill_(value)
+            for domain in (SOURCE, TARGET):
+                self.get_buffer(f"{domain}_mean").zero_()
+                self.get_buffer(f"{domain}_variance").fill_(1.0)
+                self.get_buffer(f"{domain}_seen").fill_(False)
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalise N×C×H×W or N×C; in training by the batch, which also updates the domain's running values."""
         # A domain that was never seen in training (source only) is served by the other's statistics.

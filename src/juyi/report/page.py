@@ -14,7 +14,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from juyi.errors import ForeignFileError
-from juyi.report import charts, distilled, pretrained, sections
+from juyi.report import charts, distilled, finetuned, pretrained, sections
 from juyi.report.budget import budget
 from juyi.report.exported import exported
 from juyi.report.markup import definitions, escape, label, script_json, section
@@ -29,7 +29,7 @@ from juyi.runs.folder import RunFolder
 Variants = dict[str, charts.Figure]
 FIGURES = (
     "maps", "class_balance", "least_sure", "stream", "numbers", "impressions", "temperature", "perturbations",
-    "pretraining", "views", "neighbours", "feature_map",
+    "pretraining", "views", "neighbours", "feature_map", "labels",
 )  # fmt: skip
 LOSS_NOTE = "The losses are means over an epoch."
 DOMAIN_NOTE = (
@@ -89,6 +89,8 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
         distilled.impressions(figures.get("impressions") or {}),
         distilled.perturbations(figures.get("perturbations") or {}),
         distilled.temperatures(figures.get("temperature") or {}, drawn),
+        finetuned.curve(figures.get("labels") or {}, drawn),
+        finetuned.compared(record),
         pretrained.representation(record),
         pretrained.watched(figures.get("pretraining") or {}, drawn),
         pretrained.views(figures.get("views") or {}),
@@ -149,7 +151,7 @@ def fingerprint(script: str) -> str:
 def title(record: dict[str, Any]) -> str:
     """Name the run by its method and its data."""
     data = record.get("data") or {}
-    roles = ("source", "target", "teacher", "data", "images")
+    roles = ("source", "target", "teacher", "data", "images", "backbone", "few")
     names = [str((data.get(role) or {}).get("name")) for role in roles if data.get(role)]
     return f"{record.get('method') or 'a run'}: {' → '.join(names)}" if names else str(record.get("method") or "a run")
 

@@ -9,7 +9,12 @@ from juyi.report.markup import finite, label, quantity
 ROLES = ("test", "target", "source_validation", "held_out")
 """From the most telling to the least."""
 FLOOR = "source_only"
-FLOORS = {FLOOR: "not adapted", "student_alone": "from the labels alone", "untrained": "before it learnt"}
+FLOORS = {
+    FLOOR: "not adapted",
+    "student_alone": "from the labels alone",
+    "untrained": "before it learnt",
+    "from_scratch": "from these labels alone",
+}
 """Models without transfer, and what is said of them beside others."""
 HELD_OUT = {"source_validation": " (source, held out)", "held_out": " (held out)"}
 

@@ -22,12 +22,12 @@ from juyi.measure import (
     sliced_wasserstein,
     trans_rate,
 )
-from juyi.similarity.backbones import Backbone
 from juyi.similarity.classifier import Classifier, find_classifier
 from juyi.similarity.result import Ranking
 from juyi.similarity.sides import Sides, Tell
 from juyi.similarity.space import Space, build_space, reduced
 from juyi.similarity.theory import attempt
+from juyi.training.backbones import Backbone
 
 DISTANCES = (proxy_a_distance, mmd, sliced_wasserstein)
 OF_FEATURES = (log_me, h_score, gbc, trans_rate)

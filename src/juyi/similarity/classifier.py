@@ -15,9 +15,9 @@ from juyi.data.domain import Domain
 from juyi.errors import DataError, ForeignFileError, RunFolderError
 from juyi.measure import linear_classifier
 from juyi.runs.scores import read_scores
-from juyi.similarity.backbones import Backbone
 from juyi.similarity.sides import Sides
 from juyi.similarity.space import Space
+from juyi.training.backbones import Backbone
 
 TRAINED_ON = 5_000
 """A linear model learns little more from more rows, and its time grows with them."""

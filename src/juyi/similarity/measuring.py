@@ -10,13 +10,13 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from juyi.errors import SettingError
-from juyi.similarity.backbones import PIXELS, find_backbone, is_backbone
 from juyi.similarity.candidates import check_rank_by, has_labels, rank_backbones, rank_sources
 from juyi.similarity.result import Similarity
 from juyi.similarity.seen import Seen, look
 from juyi.similarity.sides import Settings, Sides, Tell, read_sides
 from juyi.similarity.space import build_space, reduced
 from juyi.training import Served
+from juyi.training.backbones import PIXELS, find_backbone, is_backbone
 
 
 def silent(what: str) -> None:

@@ -23,13 +23,13 @@ from juyi.measure import (
 )
 from juyi.measure.figures import clean
 from juyi.similarity.appearance import appearance
-from juyi.similarity.backbones import Backbone
 from juyi.similarity.candidates import target_scores
 from juyi.similarity.classifier import Classifier, find_classifier
 from juyi.similarity.sides import Sides, Tell
 from juyi.similarity.space import Space
 from juyi.similarity.telling import domain_scores, overlap_figure, typical_figure
 from juyi.similarity.theory import accuracies, attempt, below_chance, bounds, label_shift, unknown_bounds
+from juyi.training.backbones import Backbone
 
 MAP_ROWS = 600
 LEAST_FOR_MAP = 10

@@ -13,7 +13,7 @@ from juyi.data.domain import Domain
 from juyi.data.shapes import resize
 from juyi.data.splits import subset_rows
 from juyi.errors import DataError
-from juyi.similarity.backbones import PIXELS, Backbone, sides_of
+from juyi.training.backbones import PIXELS, Backbone, sides_of
 
 SIDE = 32
 """Pixels are looked at in images of at most this side."""
@@ -55,7 +55,7 @@ def build_space(backbone: Backbone, sources: Sequence[Domain], target: Domain, s
     features of a network, have one unit: all are divided by one number, the root mean square of their spreads.
 
     Args:
-        backbone: see `juyi.similarity.backbones`.
+        backbone: see `juyi.training.backbones`.
         sources: in one form with the target.
         target: the target.
         seed: of the rows that tell the principal directions.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from juyi.errors import ForeignFileError, SettingError
 from juyi.nets import NETWORKS, Inputs, LabelScale, Network, build_network, rebuild_hub
 from juyi.nets.build import fit_head
+from juyi.nets.heads import is_head
 from juyi.runs.files import read_json, read_tensors, write_json, write_tensors
 
 
@@ -100,7 +101,7 @@ def _checked(description: Any, path: Path) -> tuple[tuple[int, ...], int, str, d
         layers = {key: str(description[key]) for key in ("batch_norm", "standardise")}
         layers["head"] = str(description.get("head", "own"))  # older files do not say
         if (
-            layers["head"] not in ("own", "cosine", "none")
+            not is_head(layers["head"])
             or layers["batch_norm"] not in ("none", "shared", "domain")
             or layers["standardise"] not in ("source", "image")
         ):

@@ -65,22 +65,30 @@ class StageRun:
     def _part(self, turn: Turn) -> _Part:
         parameters: list[Tensor] = []
         frozen: list[nn.Module] = []
-        for owner in turn.trains:
+        by_recipe: dict[Optimiser, list[Tensor]] = {}
+        for owner, recipe in zip(turn.trains, turn.optimisers, strict=True):
             frozen += frozen_parts(owner) if isinstance(owner, nn.Module) else []
             found: list[Tensor] = [*trainable(owner)] if isinstance(owner, nn.Module) else [owner]
-            parameters += [p for p in found if not any(p is known for known in parameters)]
+            found = [p for p in found if not any(p is known for known in parameters)]
+            parameters += found
+            by_recipe.setdefault(recipe, []).extend(found)
         if frozen and not parameters:
             raise SettingError(f"--freeze: leaves stage {self.stage.name} nothing to train; freeze less")
+        used = {k for recipe, some in by_recipe.items() for k in self._own(some, recipe)}
+        return _Part(turn, parameters, sorted(used), frozen)
+
+    def _own(self, parameters: list[Tensor], recipe: Optimiser) -> set[int]:
+        """Give these parameters an optimiser, unless they have one; return the numbers of those that they have."""
         owned = {id(p): k for k, o in enumerate(self.optimisers) for g in o.param_groups for p in g["params"]}
-        for k in {owned[id(p)] for p in parameters if id(p) in owned}:
-            if self.recipes[k] != turn.optimiser:
-                raise ValueError(f"stage {self.stage.name}: turns that train the same parameter need one Optimiser")
         new = [p for p in parameters if id(p) not in owned]
+        for k in {owned[id(p)] for p in parameters if id(p) in owned}:
+            if self.recipes[k] != recipe:
+                raise ValueError(f"stage {self.stage.name}: turns that train the same parameter need one Optimiser")
         if new:
             owned |= {id(p): len(self.optimisers) for p in new}
-            self.optimisers.append(turn.optimiser.build(new))
-            self.recipes.append(turn.optimiser)
-        return _Part(turn, parameters, sorted({owned[id(p)] for p in parameters}), frozen)
+            self.optimisers.append(recipe.build(new))
+            self.recipes.append(recipe)
+        return {owned[id(p)] for p in parameters}
 
     @property
     def progress(self) -> float:

@@ -76,14 +76,19 @@ class Turn:
     Args:
         losses: from a batch and the stage's progress (0 to 1) to named scalar losses.
         trains: the modules and tensors that are moved.
-        optimiser: how.  Turns that train the same parameter must share one `Optimiser`.
+        optimiser: how; several are one for each of what it trains.  Turns that train the same parameter must share one.
         gradient_hook: called with the parameters after the backward pass, before the update.
     """
 
     losses: Losses
     trains: Sequence[nn.Module | Tensor]
-    optimiser: Optimiser = field(default_factory=Optimiser)
+    optimiser: Optimiser | Sequence[Optimiser] = field(default_factory=Optimiser)
     gradient_hook: Callable[[Sequence[Tensor]], None] | None = None
+
+    @property
+    def optimisers(self) -> Sequence[Optimiser]:
+        """One for each of what it trains."""
+        return [self.optimiser] * len(self.trains) if isinstance(self.optimiser, Optimiser) else self.optimiser
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""Heads: from features to scores; what stands after a backbone can be named, and is built again from its name."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+
+class CosineHead(nn.Module):
+    """Scores by direction alone: Wᵀ f / (‖f‖ T), with a column of W for each class and no bias.
+
+    Args:
+        width: the number of features.
+        outputs: the number of classes.
+        temperature: T.
+
+    Example:
+        >>> head = CosineHead(4, 3)
+        >>> x = torch.randn(2, 4)
+        >>> torch.allclose(head(x), head(7 * x), atol=1e-4)
+        True
+
+    Source: Chen et al., "A Closer Look at Few-shot Classification", ICLR 2019, without normalising W, as in Saito et
+    al., "Semi-supervised Domain Adaptation via Minimax Entropy", ICCV 2019, section 3.1, with T = .05.
+    """
+
+    def __init__(self, width: int, outputs: int, temperature: float = 0.05) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, outputs, bias=False)
+        self.temperature = temperature
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores (logits), N×outputs, of features, N×width."""
+        scores: Tensor = self.linear(normalize(features)) / self.temperature
+        return scores
+
+
+class NeighbourHead(nn.Module):
+    """Scores by the votes of the k nearest rows that it remembers: log Σ exp(c / τ) over those of a class.
+
+    c is the cosine.  A class without a vote has the score of a share of 10⁻⁶.
+
+    Args:
+        width: the number of features.
+        outputs: the number of classes.
+        rows: how many rows it remembers.
+        k: how many of them vote.
+        temperature: τ.
+
+    Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018, section
+    3.4.
+
+    Example:
+        >>> head = NeighbourHead(2, 2, rows=2, k=1)
+        >>> head.remember(torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1]))
+        >>> head(torch.tensor([[5.0, 1.0]])).argmax(1)
+        tensor([0])
+    """
+
+    features: Tensor
+    votes: Tensor
+
+    def __init__(self, width: int, outputs: int, rows: int, k: int, temperature: float = 0.1) -> None:
+        super().__init__()
+        self.k, self.temperature = k, temperature
+        self.register_buffer("features", torch.zeros(rows, width))
+        self.register_buffer("votes", torch.zeros(rows, outputs))
+
+    def remember(self, features: Tensor, label: Tensor) -> None:
+        """Keep these rows, N×width, and their classes, N."""
+        with torch.no_grad():
+            self.features.copy_(normalize(features))
+            self.votes.zero_().scatter_(1, label.view(-1, 1), 1.0)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores, N×outputs, of features, N×width."""
+        cosine, near = (normalize(features) @ self.features.T).topk(self.k, 1)
+        weight = ((cosine - 1.0) / self.temperature).exp()
+        shares = (weight.unsqueeze(2) * self.votes[near]).sum(1) / weight.sum(1, keepdim=True)
+        return (shares + 1e-6).log()
+
+
+_NAMES = re.compile(r"own|none|cosine|linear|mlp-([1-9][0-9]{0,4})|neighbours-([1-9][0-9]{0,6})-([1-9][0-9]{0,6})")
+
+
+def is_head(name: str) -> bool:
+    """Whether there is a head of this name.
+
+    >>> [is_head(name) for name in ("own", "linear", "mlp-256", "neighbours-40-5", "mlp-0", "neighbours-3-4", "x")]
+    [True, True, True, True, False, False, False]
+    """
+    found = _NAMES.fullmatch(name)
+    return found is not None and (found[2] is None or int(found[3]) <= int(found[2]))
+
+
+def make_head(name: str, width: int, outputs: int) -> nn.Module | None:
+    """Return the head that a name means, or None for the network's own.
+
+    `none` is no head: the scores are the features.  `linear` is one layer, `mlp-UNITS` two with dropout of a half
+    between them, `cosine` is `CosineHead`, `neighbours-ROWS-K` a `NeighbourHead`.
+
+    Args:
+        name: see above; it has to be one (`is_head`).
+        width: the number of features.
+        outputs: the number of classes.
+    """
+    if name == "own":
+        return None
+    if name == "none":
+        return nn.Identity()
+    if name == "cosine":
+        return CosineHead(width, outputs)
+    if name == "linear":
+        return nn.Linear(width, outputs)
+    found = _NAMES.fullmatch(name)
+    assert found
+    if found[1]:
+        units = int(found[1])
+        return nn.Sequential(nn.Linear(width, units), nn.ReLU(), nn.Dropout(0.5), nn.Linear(units, outputs))
+    return NeighbourHead(width, outputs, int(found[2]), int(found[3]))
