@@ -97,6 +97,7 @@ def _of_run(given: dict[str, Any]) -> _Asked:
     folder = RunFolder.open(given["run"])
     model = folder.find_model(given["model"])
     served = read_run(folder, model, given["net"])
+    served.check_classifier()
     threshold = -np.inf
     if given["unknown"] and served.tells_numbers:
         raise SettingError(f"--unknown: is for classes, but {folder.path} tells numbers; leave it out")

@@ -95,6 +95,7 @@ def run(request: Request, *, console: Console | None = None) -> dict[str, Any]:
     record = folder.read_finished()
     model = folder.find_model(request.model)
     served = read_run(folder, model, request.net)
+    served.check_classifier()
     options: dict[str, Any] = {
         "label": request.label, "size": request.size, "skip_bad": request.skip_bad, "seed": int(record.get("seed") or 0)
     }  # fmt: skip

@@ -10,12 +10,13 @@ from typing import Any
 from juyi.finetune.base import Finetuner
 from juyi.finetune.request import Request
 from juyi.finetune.run import resume, run
+from juyi.finetune.suggest import suggest
 from juyi.training.hyperparameters import find_methods
 
 METHODS: dict[str, type[Finetuner]] = find_methods(__name__, __path__, Finetuner)  # type: ignore[type-abstract]
 """Every method by its name on the command line."""
 
-__all__ = ["METHODS", "Finetuner", "Request", "resume", "run", *(m.__name__ for m in METHODS.values())]
+__all__ = ["METHODS", "Finetuner", "Request", "resume", "run", "suggest", *(m.__name__ for m in METHODS.values())]
 
 
 def __getattr__(name: str) -> Any:

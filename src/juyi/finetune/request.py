@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from juyi.data import load, withhold_labels
 from juyi.data.classes import adopt_classes
 from juyi.data.domain import Domain, data_entries
 from juyi.data.doors import check_test
+from juyi.data.targets import load_target
 from juyi.errors import DataError, SettingError
 from juyi.finetune.base import Finetuner, bring
 from juyi.training import Served
@@ -21,6 +25,7 @@ class Request:
     Args:
         backbone: a run, RUN/models/NAME, a named network (with weights), hub/NAME.
         few: the name of labelled data; rows without a label are taken as unlabelled.
+        labels: a CSV file (name,label) with the labels of some rows of `few`, in the place of those that it has.
         labels_per_class: how many labels of each class are used, drawn by the seed; None for all.
         unlabelled: the name of more rows, for methods that make use of them; labels that they have are not read.
         test: the name of labelled data, scored once, at the end.
@@ -35,6 +40,7 @@ class Request:
 
     backbone: str
     few: str
+    labels: str | None = None
     labels_per_class: int | None = None
     unlabelled: str | None = None
     test: str | None = None
@@ -85,7 +91,7 @@ def prepare(request: Request, method: Finetuner) -> Given:
     options: dict[str, Any] = {
         "label": request.label, "skip_bad": request.skip_bad, "seed": method.random_state, "size": request.size
     }  # fmt: skip
-    loaded = load(request.few, **options)
+    loaded = load_few(request, options)
     if loaded.classes is None or not loaded.labelled.any():
         raise DataError(
             f"{loaded.name}: has no labels of classes, but a few are needed; put images into class folders, or name "
@@ -113,6 +119,16 @@ def prepare(request: Request, method: Finetuner) -> Given:
         raise SettingError(f"--curve {request.curve}: accuracies are those on a test; name labelled data with --test")
     named = {"few": few, "unlabelled": unlabelled, "test": test}
     return Given(backbone, few, every, unlabelled, test, curve, data_entries(named))
+
+
+def load_few(request: Request, options: dict[str, Any]) -> Domain:
+    """Load the data with the few labels, from themselves or from a CSV file beside."""
+    if request.labels is None:
+        return load(request.few, **options)
+    loaded = load_target(request.few, options)
+    if not loaded.labelled.any():  # so the file alone says what the labels are: classes, for a classifier
+        loaded = replace(loaded, y=np.zeros(loaded.size, np.int64))
+    return withhold_labels(loaded, Path(request.labels), options["seed"])
 
 
 def read_curve(text: str, every: Domain) -> tuple[int, ...]:

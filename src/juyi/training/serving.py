@@ -81,19 +81,20 @@ class Served:
         Raises:
             SettingError: the model tells numbers.
         """
-        self._check_classifier()
+        self.check_classifier()
         if self.tells_numbers:
             raise SettingError("the model tells numbers, which have no probabilities; use predict")
         return softmax(self.scores(X, domain))
 
     def predict(self, X: Any, domain: str = TARGET) -> np.ndarray:
         """Return the most probable class of each row, N; or the number, float32, N."""
-        self._check_classifier()
+        self.check_classifier()
         scores = self.scores(X, domain)
         predicted: np.ndarray = scores[:, 0] if self.tells_numbers else self.classes[scores.argmax(1)]
         return predicted
 
-    def _check_classifier(self) -> None:
+    def check_classifier(self) -> None:
+        """Raise a `SettingError` if it is a backbone, which answers nothing."""
         if self.net.is_backbone:
             raise SettingError(
                 "the model is a backbone, which has features and no classes; make a classifier of it with juyi finetune"
