@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from juyi.data import load, withhold_labels
 from juyi.data.classes import adopt_classes
 from juyi.data.domain import Domain, data_entries
@@ -127,7 +125,7 @@ def load_few(request: Request, options: dict[str, Any]) -> Domain:
         return load(request.few, **options)
     loaded = load_target(request.few, options)
     if not loaded.labelled.any():  # so the file alone says what the labels are: classes, for a classifier
-        loaded = replace(loaded, y=np.zeros(loaded.size, np.int64))
+        loaded = replace(loaded, y=None, labelled=None)
     return withhold_labels(loaded, Path(request.labels), options["seed"])
 
 
@@ -135,6 +133,7 @@ def read_curve(text: str, every: Domain) -> tuple[int, ...]:
     """Read numbers of labels a class, separated by commas, in rising order.
 
     Example:
+        >>> import numpy as np
         >>> rows = Domain(np.zeros((8, 2), np.float32), np.arange(8) % 2, classes=("a", "b"), name="here")
         >>> read_curve("4, 1", rows)
         (1, 4)
