@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,10 @@ def load_few(request: Request, options: dict[str, Any]) -> Domain:
         return load(request.few, **options)
     loaded = load_target(request.few, options)
     if not loaded.labelled.any():  # so the file alone says what the labels are: classes, for a classifier
-        loaded = replace(loaded, y=None, labelled=None)
+        loaded = Domain(
+            loaded.x, group=loaded.group, name=loaded.name, row_names=loaded.row_names, columns=loaded.columns,
+            notes=loaded.notes,
+        )  # fmt: skip
     return withhold_labels(loaded, Path(request.labels), options["seed"])
 
 
