@@ -25,7 +25,7 @@ def backbone(juyi, tmp_path):
 
 def test_from_a_folder_to_a_backbone_to_a_classifier(backbone, juyi):
     assert "untrained" in backbone.out and "nearest of 24 labelled images" in backbone.out
-    assert "epoch 1: effective rank" in backbone.err and "views by --look digits" in backbone.err
+    assert "epoch 2: effective rank" in backbone.err and "views by --look digits" in backbone.err
     said = juyi("finetune", "backbone", "photos", "--labels-per-class", "4", "--test", "test", *QUICK, "--json")
     assert said.code == 0, said.err
     record = json.loads(said.out)

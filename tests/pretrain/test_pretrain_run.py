@@ -12,7 +12,7 @@ from juyi import pretrain
 from juyi.check.common import same
 from juyi.data import Domain
 from juyi.errors import DataError, SettingError
-from juyi.pretrain import ISIF, Patches, Request
+from juyi.pretrain import ISIF, Patches, Request, watching
 from juyi.pretrain import request as asked
 from juyi.pretrain.watching import collapse
 from juyi.runs import RunFolder
@@ -26,6 +26,13 @@ IMAGES, WATCH, TEST = "digits@train[:200]", "digits@train[:300]", "digits@test"
 def go(out, method=None, **more):
     request = Request(IMAGES, **{"watch": WATCH, "test": TEST, **more})
     return pretrain.run(request, method or ISIF(epochs=3, **QUICK), out=out)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def looked_at_each_epoch():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watching, "VIEWS_BETWEEN", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +151,13 @@ def test_whitened_patches_have_no_direction_that_stands_out():
 def test_more_views_are_the_mean_over_every_two():
     two, four = (ISIF(epochs=1, views=views, **QUICK).fit(juyi.load(IMAGES)) for views in (2, 4))
     assert not same(two.net_.state_dict(), four.net_.state_dict())
+
+
+def test_few_images_are_not_looked_at_after_every_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "VIEWS_BETWEEN", 900)  # 200 images in two views: after every third epoch
+    folder = go(tmp_path / "run", ISIF(epochs=5, **QUICK), watch=None, test=None)
+    epochs = json.loads((folder.figures / "pretraining.json").read_text())["epochs"]
+    assert [one["epoch"] for one in epochs] == [3, 5]
 
 
 def test_collapse_is_said():

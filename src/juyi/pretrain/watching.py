@@ -26,11 +26,15 @@ IMAGES, VIEWED, VIEWS = 1_000, 100, 10
 KNOWN, ASKED = 4_000, 1_000
 """Of the labelled images, how many vote and are asked about after an epoch; at the end, all of them."""
 NEIGHBOURS, TEMPERATURE = 200, 0.1
+VIEWS_BETWEEN = 40_000
+"""So many views are learnt from, at least, between two looks: looking costs a few percent of learning."""
 _VIEWS_OF_WATCHER = 7_919
 
 
 class Watch(Silent):
-    """Measures the features at the end of each epoch, says so, and writes it into the run's `records`.
+    """Measures the features at the end of epochs, says so, and writes it into the run's `records`.
+
+    On few images not after every epoch, but each time that 40,000 views were learnt from, and after the last.
 
     Args:
         folder: the run.
@@ -43,10 +47,11 @@ class Watch(Silent):
     def __init__(self, folder: RunFolder, model: str, method: Pretrainer, given: Given, console: Console) -> None:
         self.folder, self.model, self.console = folder, model, console
         self.measures = Measures(method, given)
+        self.every = -(-VIEWS_BETWEEN // (given.images.size * method.views))
 
     def step_done(self, run: StageRun) -> None:
-        """Measure at the end of an epoch."""
-        if not run.at_epoch_end:
+        """Measure at the end of an epoch, if it is time."""
+        if not run.at_epoch_end or (run.epoch % self.every and run.epoch < run.stage.epochs):
             return
         net = run.stage.serves or next(owner for owner in run.state.owners if isinstance(owner, Network))
         found = self.measures.of(net)

@@ -8,7 +8,7 @@ from juyi.report.charts import CLASS_COLOURS, MAP_LAYOUT, Figure, points
 from juyi.report.markup import escape, finite, image, label, quantity, section
 
 WATCHED_NOTE = (
-    "Measured after each epoch. The effective rank (RankMe) is how many dimensions the features truly fill; near 1, "
+    "Measured now and then. The effective rank (RankMe) is how many dimensions the features truly fill; near 1, "
     "all images look alike to the backbone. It compares epochs and runs of one method, not methods."
 )
 VIEWS_NOTE = (
