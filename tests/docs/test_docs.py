@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from juyi import distill
+from juyi import distill, finetune, pretrain
 from juyi.adapt import METHODS, online
 from juyi.cli import main
 from juyi.cli.app import VERBS
@@ -183,12 +184,21 @@ def test_links_lead_somewhere(page):
             place, _, part = target.partition("#")
             found = (page.parent / place).resolve() if place else page
             assert found.exists(), f"{name(page)}: {target} leads nowhere"
-            assert not part or part in {anchor(heading) for heading in headings(found)}, f"{target}: no such heading"
+            assert not part or part in anchors(headings(found)), f"{target}: no such heading"
 
 
 def anchor(heading):
     """The anchor that a heading gets where pages are shown: lower case, no punctuation, dashes for spaces."""
     return re.sub(r"[^\w\- ]", "", heading.lstrip("# ").lower()).replace(" ", "-")
+
+
+def anchors(found):
+    """Those of all headings of a page: of several that are alike, each later one has a number."""
+    seen, given = Counter(), set()
+    for one in map(anchor, found):
+        given.add(f"{one}-{seen[one]}" if seen[one] else one)
+        seen[one] += 1
+    return given
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +209,8 @@ def options():
     ]
     calls += [["adapt", "--method", method] for method in METHODS]
     calls += [["distill", "--method", method] for method in distill.METHODS]
+    calls += [["pretrain", "--method", method] for method in pretrain.METHODS]
+    calls += [["finetune", "--method", method] for method in finetune.METHODS]
     calls += [["adapt", "--online", "STREAM", "--method", method] for method in online.METHODS]
     found = set()
     with pytest.MonkeyPatch.context() as patch:

@@ -83,6 +83,10 @@ class NeighbourHead(nn.Module):
         return (shares + 1e-6).log()
 
 
+class NoHead(nn.Identity):
+    """What stands in the head's place in a backbone: its scores are its features."""
+
+
 _NAMES = re.compile(r"own|none|cosine|linear|mlp-([1-9][0-9]{0,4})|neighbours-([1-9][0-9]{0,6})-([1-9][0-9]{0,6})")
 
 
@@ -110,7 +114,7 @@ def make_head(name: str, width: int, outputs: int) -> nn.Module | None:
     if name == "own":
         return None
     if name == "none":
-        return nn.Identity()
+        return NoHead()
     if name == "cosine":
         return CosineHead(width, outputs)
     if name == "linear":

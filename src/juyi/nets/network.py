@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from juyi.nets.heads import NoHead
 from juyi.nets.inputs import Inputs
 from juyi.nets.normalisation import TARGET, DomainBatchNorm, LabelScale, Standardise, domain_batch_norm
 
@@ -55,7 +56,7 @@ class Network(nn.Module):
     @property
     def is_backbone(self) -> bool:
         """Whether it has no head, so that its scores are its features."""
-        return isinstance(self.head, nn.Identity)
+        return isinstance(self.head, NoHead)
 
     @property
     def rows_at_once(self) -> int:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SECONDS, LEAST, MOST = 2.0, 20, 5_000
+"""How long a measurement takes, and the rounds of a series, where nothing is said."""
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -30,7 +33,7 @@ class Latency:
 def measure_latency(
     calls: Mapping[str, Callable[[], object]],
     series: int = 5,
-    rounds: int = 100,
+    rounds: int | None = None,
     warm_up: int = 20,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> dict[str, Latency]:
@@ -40,27 +43,33 @@ def measure_latency(
         calls: by name, each without arguments.
         series: how often everything is measured again; the medians of the series show how far a figure can be relied
             on.
-        rounds: of a series.
+        rounds: of a series; None: as many as take two seconds in all, from 20 to 5,000.  A machine that does much else
+            is slower for some tenths of a second and faster for others, and shorter series would be one or the other.
         warm_up: rounds that are not counted.
         clock: nanoseconds.
 
     Example:
         >>> from itertools import count
         >>> ticks = count(0, 10**6)  # a clock that goes on by a millisecond whenever it is looked at
-        >>> measure_latency({"a": int}, clock=lambda: next(ticks))
+        >>> measure_latency({"a": int}, rounds=100, clock=lambda: next(ticks))
         {'a': Latency(median=1.0, tenth=1.0, spread=0.0, calls=500)}
     """
-    found = {name: np.empty((series, rounds)) for name in calls}
     running = gc.isenabled()
     gc.disable()
     try:
-        for number in range(-warm_up, series * rounds):
+        started = clock()
+        for _ in range(warm_up):
+            for call in calls.values():
+                call()
+        if rounds is None:
+            one = max(1, clock() - started) / max(1, warm_up)
+            rounds = int(min(MOST, max(LEAST, SECONDS * 1e9 / series / one)))
+        found = {name: np.empty((series, rounds)) for name in calls}
+        for number in range(series * rounds):
             for name, call in calls.items():
                 began = clock()
                 call()
-                taken = clock() - began
-                if number >= 0:
-                    found[name][divmod(number, rounds)] = taken / 1e6
+                found[name][divmod(number, rounds)] = (clock() - began) / 1e6
     finally:
         if running:
             gc.enable()
