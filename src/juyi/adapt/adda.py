@@ -42,7 +42,7 @@ class ADDA(Adapter):
         >>> import juyi
         >>> source = juyi.load("digits@train[:256]")
         >>> target = juyi.withhold_labels(juyi.load("digits_m@train[:256]"))
-        >>> ADDA(epochs=1, net="lenet").fit(source, target=target).predict(target).shape
+        >>> ADDA(epochs=1, adversarial_epochs=1, net="lenet").fit(source, target=target).predict(target).shape
         (256,)
     """
 
