@@ -48,10 +48,11 @@ TEMPERATURES = (
     "--hard-weight 0 --epochs 30 --batch 128 --learning-rate 0.002"
 )
 WITHOUT = "juyi distill --student lenet5_half TEACHER:"
-SMALLER = (
+STUDENT = (
     "juyi distill TEACHER:mnist_mlp mnist@train --test mnist@test --student mlp-800-800 --temperature 20 "
-    "--soft-weight 1 --hard-weight 0 --epochs 60 --batch 128 --learning-rate 0.001"
+    "--soft-weight 1 --hard-weight 0"
 )
+SMALLER = f"{STUDENT} --epochs 60 --batch 128 --learning-rate 0.001"
 CIFAR = (
     "juyi distill TEACHER:cifar_cnn cifar10@train[:20000] --test cifar10@test --student cnn_small_half "
     "--batch-norm shared --augment weak --flip --epochs 12 --batch 128"
@@ -84,9 +85,7 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
     "distill_mnist": (SMALLER, range(3)),
     "distill_mnist_jittered": (f"{SMALLER} --augment weak --shift 2", range(3)),
     "distill_mnist_jittered_long": (
-        f"{SMALLER} --augment weak --shift 2 --no-alone".replace(
-            "--epochs 60 --batch 128 --learning-rate 0.001", "--epochs 150 --batch 512 --learning-rate 0.002"
-        ),
+        f"{STUDENT} --epochs 150 --batch 512 --learning-rate 0.002 --augment weak --shift 2 --no-alone",
         range(3),
     ),
     "temperature_30": (f"{TEMPERATURES} --student mlp-30-30", range(3)),

@@ -8,7 +8,6 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -35,6 +34,7 @@ from juyi.training import (
     join_processes,
     run_stage,
 )
+from juyi.training.learn import under_its_name
 from juyi.training.processes import take_from_first
 from juyi.training.state import State
 
@@ -105,7 +105,7 @@ class Auto(Adapter):
         for (name, method), epochs in zip(made.items(), passes.tolist(), strict=True):
             if epochs:
                 method.epochs = epochs
-                trained[name] = yield from _under_its_name(
+                trained[name] = yield from under_its_name(
                     name, nets[name], method._stages(nets[name], training, target, processes)
                 )
         names, chosen = list(trained), torch.zeros(2, dtype=torch.int64)
@@ -282,21 +282,6 @@ def _held_out(source: Rows, seed: int) -> tuple[Rows, np.ndarray]:
     training.labelled[torch.from_numpy(rows[held]).to(training.labelled.device)] = False
     training.labelled_rows = rows[~held]
     return training, rows[held]
-
-
-def _under_its_name(name: str, net: Network, stages: StageGenerator) -> StageGenerator:
-    """Yield a method's stages with its name before theirs, and let the records follow its network."""
-    while True:
-        try:
-            part = next(stages)
-        except StopIteration as end:
-            served: Network = end.value
-            return served
-        yield (
-            replace(part, name=f"{name}: {part.name}")
-            if isinstance(part, Step)
-            else replace(part, name=f"{name}: {part.name}", serves=part.serves or net)
-        )
 
 
 def _suits(method: Adapter, net: Network) -> bool:

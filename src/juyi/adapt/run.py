@@ -18,7 +18,7 @@ from juyi.adapt.request import Given, Request, prepare
 from juyi.data import withhold_labels
 from juyi.data.domain import Domain, notes_of
 from juyi.nets import Network
-from juyi.runs import RunFolder, fingerprints_in
+from juyi.runs import RunFolder
 from juyi.training import (
     Checkpoint,
     Processes,
@@ -31,13 +31,13 @@ from juyi.training import (
     write_model,
 )
 from juyi.training.recording import (
-    begun_with,
     learn_recorded,
     mark_finished,
     mark_running,
     method_facts,
     naming,
     new_folder,
+    read_begun,
 )
 from juyi.training.watchers import Records
 
@@ -97,10 +97,7 @@ def resume(
         SettingError: the network is one of your own, and was not given again.
         DataChangedError: the data are no longer those that the run began with.
     """
-    record = folder.read_unfinished()
-    with folder.resuming_from_record():
-        method = begun_with(record, methods)
-        request, began_with = Request(**record["request"]), fingerprints_in(record)
+    record, method, request, began_with = read_begun(folder, methods, Request)
     method.net = given_again(folder, method.net, net)
     given = prepare(request, method)
     folder.check_unchanged(began_with, given.fingerprints)

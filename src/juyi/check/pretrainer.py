@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import clone
 
 from juyi.check.common import CLASSES, check_declarations, nothing_opened, refused, resumes, same, weights
@@ -17,7 +16,7 @@ from juyi.data import Domain
 from juyi.errors import DataError, SettingError
 from juyi.measure import neighbour_scores
 from juyi.pretrain import Pretrainer
-from juyi.training import Rows, Served, declared, read_model, write_model
+from juyi.training import Served, declared, read_model, write_model
 
 
 def stripes(seed: int = 0, rows: int = 240) -> Domain:
@@ -51,7 +50,7 @@ def check_finds_what_is_alike(method: type[Pretrainer]) -> None:
     """Pictures that it has not seen lie beside pictures that show the same, more often than before it learnt."""
     known, asked = stripes(seed=1), stripes(seed=2)
     fitted = small(method, epochs=50).fit(known)
-    before = Served(fitted.build(Rows(known, torch.device("cpu"))).eval(), fitted.shape_, ())
+    before = Served(fitted.build(known).eval(), fitted.shape_, ())
 
     def right(served: Served) -> float:
         votes = neighbour_scores(served.features(known), known.y, served.features(asked), len(CLASSES), k=10)

@@ -15,6 +15,7 @@ from juyi.distill.base import Distiller
 from juyi.distill.teacher import Teacher
 from juyi.distill.teachers import TeacherOptions, read_teacher
 from juyi.errors import SettingError
+from juyi.training.recording import model_entry
 
 MOST_HELD_OUT = 5_000
 
@@ -111,7 +112,12 @@ def prepare(request: Request, method: Distiller) -> Given:
     named = {"data": data, "correction": correction, "test": test}
     return Given(
         teacher, training, validation, test, correction, temperatures,
-        {"teacher": teacher_entry(teacher), **data_entries(named)},
+        {
+            "teacher": model_entry(
+                teacher.name, teacher.fingerprint(), teacher.shape, teacher.parameters, teacher.notes
+            ),
+            **data_entries(named),
+        },
     )  # fmt: skip
 
 
@@ -157,16 +163,3 @@ def read_temperatures(text: str, method: Distiller) -> tuple[float, ...]:
             raise SettingError(f"--temperatures {text}: {word} is no number above 0; give such as 1,2,4,8")
         found.append(value)
     return tuple(dict.fromkeys(found))
-
-
-def teacher_entry(teacher: Teacher) -> dict[str, Any]:
-    """What run.json holds under `data` of the teacher."""
-    return {
-        "name": teacher.name,
-        "fingerprint": teacher.fingerprint(),
-        "rows": 0,
-        "labelled": 0,
-        "shape": list(teacher.shape),
-        "parameters": teacher.parameters,
-        "notes": list(teacher.notes),
-    }

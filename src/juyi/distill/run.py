@@ -24,7 +24,7 @@ from juyi.distill.request import Given, Request, prepare
 from juyi.distill.teachers import doubt_teacher, is_code
 from juyi.errors import SettingError
 from juyi.measure import share, wilson_interval
-from juyi.runs import RunFolder, fingerprints_in
+from juyi.runs import RunFolder
 from juyi.training import (
     Checkpoint,
     Processes,
@@ -37,13 +37,13 @@ from juyi.training import (
     write_model,
 )
 from juyi.training.recording import (
-    begun_with,
     learn_recorded,
     mark_finished,
     mark_running,
     method_facts,
     naming,
     new_folder,
+    read_begun,
 )
 
 
@@ -105,10 +105,7 @@ def resume(
         SettingError: the network or the teacher is one of your own, and was not given again.
         DataChangedError: the teacher or the data are no longer those that the run began with.
     """
-    record = folder.read_unfinished()
-    with folder.resuming_from_record():
-        method = begun_with(record, methods)
-        request, began_with = Request(**record["request"]), fingerprints_in(record)
+    record, method, request, began_with = read_begun(folder, methods, Request)
     method.student = given_again(folder, method.student, net)
     for member in request.teacher.split(","):
         if is_code(member.strip()) and teacher != request.teacher:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from juyi.measure import share
 from juyi.nets import Network
 from juyi.nets.build import fit_head
 from juyi.training import Rows, StageGenerator, Step, compute, declared, hyperparameter
+from juyi.training.learn import under_its_name
 
 
 class Auto(Tuned):
@@ -88,7 +88,7 @@ class Auto(Tuned):
                 some = self.few_.select(fitted)
                 trial = self._with_head(candidate, net, some)
                 inner = candidate.stages(trial, Rows(some, few.x.device), None)
-                served = yield from _named(inner, f"{name}, fold {number + 1} of {folds}", trial)
+                served = yield from under_its_name(f"{name}, fold {number + 1} of {folds}", trial, inner)
 
                 def ask(name: str = name, held: np.ndarray = held, served: Network = served) -> None:
                     told = compute(served, few, held, served).argmax(1).numpy()
@@ -99,7 +99,7 @@ class Auto(Tuned):
         self.chosen_ = max(candidates, key=lambda name: tally.share(name)["value"])
         best = candidates[self.chosen_]
         final = self._with_head(best, net, self.few_)
-        served = yield from _named(best.stages(final, few, None), self.chosen_, final)
+        served = yield from under_its_name(self.chosen_, final, best.stages(final, few, None))
         said = ", ".join(f"{name} {found['value']:.1%}" for name, found in self.compared_.items())
         self.remarks_ = (f"chosen by cross-validation on the labels, {folds} folds: {self.chosen_} ({said})",)
         return served
@@ -139,15 +139,3 @@ class Tally:
         for key, n in state.items():
             what, _, name = key.partition(".")
             getattr(self, what)[name] = int(n)
-
-
-def _named(parts: StageGenerator, what: str, net: Network) -> StageGenerator:
-    """The stages of a candidate, with its name before theirs, and its network as what would serve."""
-    while True:
-        try:
-            part = next(parts)
-        except StopIteration as end:
-            served: Network = end.value
-            return served
-        named = replace(part, name=f"{what}: {part.name}")
-        yield named if isinstance(named, Step) else replace(named, serves=net)

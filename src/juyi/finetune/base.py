@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from juyi.data import as_domain, check_trainable, conform, withhold_labels
-from juyi.data.classes import adopt_classes
 from juyi.data.domain import Domain
 from juyi.data.doors import check_order
 from juyi.errors import DataError, SettingError
@@ -62,7 +61,6 @@ class Finetuner(Augmented):
         default=None, help="passes over the labelled rows; by default 10, and at least 300 steps", low=1, high=100_000
     )
     batch_norm: str = redeclare(Augmented, "batch_norm", "shared")
-    head: str = redeclare(Augmented, "head", "own")
 
     @abstractmethod
     def stages(self, net: Network, few: Rows, unlabelled: Rows | None) -> StageGenerator:
@@ -99,7 +97,7 @@ class Finetuner(Augmented):
         """Return the network with which it begins, as it was trained."""
         if self.backbone is None:
             raise SettingError("backbone: name a run, a named network with --weights, or hub/NAME; in Python a model")
-        if isinstance(self.backbone, Augmented | Finetuner) or hasattr(self.backbone, "_served"):
+        if hasattr(self.backbone, "_served"):
             return self.backbone._served()  # type: ignore[no-any-return]
         if isinstance(self.backbone, Network):
             return Served(self.backbone, few.x.shape[1:], ())
@@ -178,11 +176,6 @@ def bring(domain: Domain, backbone: Served) -> Domain:
     """Bring rows to the shape of the backbone's."""
     check_order(domain, backbone.columns, "the backbone")
     return conform(domain, backbone.shape)
-
-
-def as_few(domain: Domain, few: Domain) -> Domain:
-    """Bring labelled rows to the classes of the few."""
-    return adopt_classes(domain, few)
 
 
 def blocks_of(body: nn.Module) -> list[nn.Module]:

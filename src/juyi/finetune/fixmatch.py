@@ -12,7 +12,7 @@ from juyi.finetune.full import Tuned
 from juyi.losses import label_loss
 from juyi.losses.pseudo_labels import consistency_loss
 from juyi.nets import Network
-from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Turn, hyperparameter, redeclare
+from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, hyperparameter, redeclare
 
 
 class FixMatch(Tuned):
@@ -56,7 +56,5 @@ class FixMatch(Tuned):
             }
 
         batches = Pairs(few, unlabelled, min(self.batch, unlabelled.size))
-        careful = self.recipe(learning_rate=self.learning_rate * self.body_rate)
-        turn = Turn(losses, trains=[net.body, net.head], optimiser=[careful, self.recipe()])
-        yield Stage("match", over=batches, turns=[turn], epochs=self.passes(batches, self.epochs))
+        yield Stage("match", batches, [self.turn(net, losses)], self.passes(batches, self.epochs))
         return net

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from juyi.errors import SettingError
 from juyi.finetune.base import blocks_of
 from juyi.finetune.full import Tuned
-from juyi.losses import label_loss
 from juyi.nets import Network
-from juyi.training import Batch, Rows, Single, Stage, StageGenerator, Turn, hyperparameter
+from juyi.training import Rows, Single, StageGenerator, hyperparameter
 
 
 class Gradual(Tuned):
@@ -46,19 +43,11 @@ class Gradual(Tuned):
     def stages(self, net: Network, few: Rows, unlabelled: Rows | None) -> StageGenerator:
         """The head, then with ever more parts of the body."""
         blocks = [net.head, *reversed(blocks_of(net.body))]
-        rates = [self.learning_rate / self.slower**depth for depth in range(len(blocks))]
-
-        def losses(batch: Batch, progress: float) -> dict[str, Tensor]:
-            return {"label": label_loss(net(batch.x), batch.y)}
-
-        batches = Single(few, self.rows_a_step(few))
+        rates = [(block, self.learning_rate / self.slower**depth) for depth, block in enumerate(blocks)]
         count = min(self.most_stages, len(blocks))
-        epochs = max(count, self.passes(batches, self.epochs))
+        epochs = max(count, self.passes(Single(few, self.rows_a_step(few)), self.epochs))
         for number in range(count):
             free = 1 + round((len(blocks) - 1) * number / max(1, count - 1))
-            turn = Turn(
-                losses, trains=blocks[:free], optimiser=[self.recipe(learning_rate=rate) for rate in rates[:free]]
-            )
             some = epochs * (number + 1) // count - epochs * number // count
-            yield Stage(f"free {free} of {len(blocks)} parts", over=batches, turns=[turn], epochs=some)
+            yield self.tune(net, few, f"free {free} of {len(blocks)} parts", rates=rates[:free], epochs=some)
         return net

@@ -8,9 +8,8 @@ from torch.nn.utils import parametrize
 
 from juyi.errors import SettingError
 from juyi.finetune.full import Tuned
-from juyi.losses import label_loss
 from juyi.nets import Network
-from juyi.training import Batch, Rows, Single, Stage, StageGenerator, Turn, hyperparameter, redeclare
+from juyi.training import Rows, StageGenerator, hyperparameter, redeclare
 
 
 class LowRank(nn.Module):
@@ -71,13 +70,8 @@ class LoRA(Tuned):
         for layer, change in zip(layers, changes, strict=True):
             parametrize.register_parametrization(layer, "weight", change)
 
-        def losses(batch: Batch, progress: float) -> dict[str, Tensor]:
-            return {"label": label_loss(net(batch.x), batch.y)}
-
-        batches = Single(few, self.rows_a_step(few))
-        careful = self.recipe(learning_rate=self.learning_rate * self.body_rate)
-        turn = Turn(losses, trains=[*changes, net.head], optimiser=[*[careful] * len(changes), self.recipe()])
-        yield Stage("adapt", over=batches, turns=[turn], epochs=self.passes(batches, self.epochs), keeps=changes)
+        rates = [*((change, self.careful_rate) for change in changes), (net.head, self.learning_rate)]
+        yield self.tune(net, few, "adapt", rates=rates)
         for layer in layers:
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
         return net

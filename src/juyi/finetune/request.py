@@ -74,8 +74,7 @@ class Given:
 
     def with_labels(self, per_class: int, seed: int) -> Domain:
         """So many labelled rows of each class, drawn by the seed."""
-        drawn = withhold_labels(self.every, per_class, seed)
-        return drawn.select(drawn.labelled)
+        return draw_labels(self.every, per_class, seed)
 
 
 def prepare(request: Request, method: Finetuner) -> Given:
@@ -99,10 +98,8 @@ def prepare(request: Request, method: Finetuner) -> Given:
     backbone = method.find_backbone(loaded)
     loaded = bring(loaded, backbone)
     every = loaded.select(loaded.labelled)
-    few = every
-    if request.labels_per_class is not None:
-        drawn = withhold_labels(every, request.labels_per_class, method.random_state)
-        few = drawn.select(drawn.labelled)
+    per_class = request.labels_per_class
+    few = every if per_class is None else draw_labels(every, per_class, method.random_state)
     unlabelled = None
     if request.unlabelled is not None:
         unlabelled = withhold_labels(bring(load(request.unlabelled, **{**options, "label": None}), backbone))
@@ -117,6 +114,12 @@ def prepare(request: Request, method: Finetuner) -> Given:
         raise SettingError(f"--curve {request.curve}: accuracies are those on a test; name labelled data with --test")
     named = {"few": few, "unlabelled": unlabelled, "test": test}
     return Given(backbone, few, every, unlabelled, test, curve, data_entries(named))
+
+
+def draw_labels(every: Domain, per_class: int, seed: int) -> Domain:
+    """So many labelled rows of each class, and no others."""
+    drawn = withhold_labels(every, per_class, seed)
+    return drawn.select(drawn.labelled)
 
 
 def load_few(request: Request, options: dict[str, Any]) -> Domain:

@@ -20,7 +20,7 @@ from juyi.finetune.linear import Linear
 from juyi.finetune.lp_ft import LPFT
 from juyi.finetune.outcome import SCRATCH, UNTRAINED, Outcome
 from juyi.finetune.request import Given, Request, prepare
-from juyi.runs import RunFolder, fingerprints_in
+from juyi.runs import RunFolder
 from juyi.training import (
     Checkpoint,
     Processes,
@@ -33,13 +33,14 @@ from juyi.training import (
     write_model,
 )
 from juyi.training.recording import (
-    begun_with,
     learn_recorded,
     mark_finished,
     mark_running,
     method_facts,
+    model_entry,
     naming,
     new_folder,
+    read_begun,
 )
 
 
@@ -93,10 +94,7 @@ def resume(
         SettingError: the backbone is one of your own, and was not given again.
         DataChangedError: the backbone or the data are no longer those that the run began with.
     """
-    record = folder.read_unfinished()
-    with folder.resuming_from_record():
-        method = begun_with(record, methods)
-        request, began_with = Request(**record["request"]), fingerprints_in(record)
+    record, method, request, began_with = read_begun(folder, methods, Request)
     given_again(folder, request.backbone, net)
     given = prepare(request, method)
     folder.check_unchanged(began_with, _fingerprints(request, given))
@@ -108,15 +106,8 @@ def resume(
 def _fingerprints(request: Request, given: Given) -> dict[str, dict[str, Any]]:
     """What run.json holds under `data`: the backbone first."""
     net = given.backbone.net
-    entry = {
-        "name": request.backbone,
-        "fingerprint": given.backbone.fingerprint(),
-        "rows": 0,
-        "labelled": 0,
-        "shape": list(given.backbone.shape),
-        "parameters": sum(p.numel() for p in net.parameters()),
-        "notes": list(net.notes),
-    }
+    size = sum(p.numel() for p in net.parameters())
+    entry = model_entry(request.backbone, given.backbone.fingerprint(), given.backbone.shape, size, net.notes)
     return {"backbone": entry, **given.fingerprints}
 
 

@@ -83,13 +83,18 @@ def _domain_layers(body: nn.Module) -> list[DomainBatchNorm]:
     return [layer for layer in body.modules() if isinstance(layer, DomainBatchNorm)]
 
 
+def scale_stride(rows: int) -> int:
+    """Of so many rows, each how-manieth is looked at for mean and spread: 10,000 at most."""
+    return -(-rows // 10_000)
+
+
 def standardiser(x: Tensor, by_image: bool = False) -> Standardise:
     """Return the `Standardise` layer for rows like `x` (N×C×H×W uint8 or N×d float32), from up to 10,000 of them.
 
     The rows are taken at equal distances, so that the result does not hang on how they are sorted; they are
     turned into floats a few at a time, since large images take eight times their memory.
     """
-    rows = x[:: -(-len(x) // 10_000)]
+    rows = x[:: scale_stride(len(x))]
     dims = (0, 2, 3) if x.dim() == 4 else (0,)
     values = rows.numel() // rows.shape[1]
     parts = torch.split(rows, 256)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from juyi.errors import SettingError
 from juyi.nets.inputs import Inputs, Size, channels_said, channels_wanted, fitting_size, size_said, with_channels
-from juyi.nets.network import Network, standardiser
+from juyi.nets.network import Network, scale_stride, standardiser
 from juyi.nets.normalisation import Standardise
 
 PARTS = ("body", "head", "width")
@@ -133,7 +133,7 @@ def own_scale(x: Tensor, channels: int, by_image: bool = False) -> Standardise:
     """The `Standardise` layer of the data's own mean and spread, after they are brought to these channels."""
     if x.shape[1] == channels:
         return standardiser(x, by_image)
-    return standardiser(with_channels(x[:: -(-len(x) // 10_000)], channels), by_image)
+    return standardiser(with_channels(x[:: scale_stride(len(x))], channels), by_image)
 
 
 def find_head(

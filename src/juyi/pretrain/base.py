@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from juyi.augmentation import LOOKS, Crops, Look, find_look
+from juyi.augmentation import LOOKS, Crops, find_look
 from juyi.data import as_domain, check_trainable, withhold_labels
 from juyi.data.domain import Domain
 from juyi.errors import DataError
 from juyi.nets import Network
+from juyi.nets.network import scale_stride
 from juyi.training import (
     Checkpoint,
     Learner,
@@ -96,12 +97,12 @@ class Pretrainer(Learner):
         self.check_data(data)
         device = choose_device(self.device)
         rows = Rows(data, device)
-        self.look_ = self.find_look(data)
+        self.look_ = find_look(self.look_name(data))
         first = rows.take(np.arange(min(self.batch, rows.size)))
         first = replace(first, x=first.x.repeat(self.views, 1, 1, 1))
         self.net_ = self._learn(
             lambda net: self._through_options(self.stages(net, rows), net),
-            self.build(rows), first, device, watcher, checkpoint, processes or Processes(),
+            self.build(data), first, device, watcher, checkpoint, processes or Processes(),
         )  # fmt: skip
         return self.adopt(Served(self.net_, data.x.shape[1:], ()))
 
@@ -113,9 +114,10 @@ class Pretrainer(Learner):
         if all(np.array_equal(image, data.x[0]) for image in data.x):  # ends at the first that differs
             raise DataError(f"{data.name}: all {data.size:,} images are equal, so there is nothing to tell apart")
 
-    def build(self, rows: Rows) -> Network:
+    def build(self, data: Domain) -> Network:
         """Return the backbone before it has learnt, the same for the same seed, on the CPU."""
-        return self._build(self.network, rows, 2, self.layers)  # the outputs are a head's, which it has not
+        some = data.select(np.arange(0, data.size, scale_stride(data.size)))  # mean and spread are taken of no others
+        return self._build(self.network, Rows(some, torch.device("cpu")), 2, self.layers)
 
     @property
     def network(self) -> str | nn.Module:
@@ -127,11 +129,11 @@ class Pretrainer(Learner):
         """The settings with which the backbone is built, beside its name."""
         return {"batch_norm": self.batch_norm, "standardise": self.standardise, "head": "none"}
 
-    def find_look(self, data: Domain) -> Look:
-        """How far the views of these images may differ."""
+    def look_name(self, data: Domain) -> str:
+        """The name of the look by which the views of these images differ."""
         if self.look == "auto":
-            return find_look("photographs" if data.x.shape[1] == 3 else "digits")
-        return find_look(self.look)
+            return "photographs" if data.x.shape[1] == 3 else "digits"
+        return self.look
 
     def see(self, x: Tensor) -> Tensor:
         """Return the views of a batch, one after the other: (views · N)×C×H×W, floats from 0 to 255."""

@@ -69,8 +69,9 @@ class Outcome:
     def _score(self, known: Domain, asked: Domain, role: str) -> dict[str, np.ndarray]:
         correct = {}
         on = {"data": asked.name, "role": role}
+        rows = (self.measures.rows(known), self.measures.rows(asked))
         for name, net in self.models.items():
-            correct[name] = self.measures.votes(net, known, asked).argmax(1) == asked.y
+            correct[name] = self.measures.right(net, *rows)
             self.record["results"].append(
                 {"name": "accuracy", "model": name, **share(correct[name]), "on": on, "saw_target_labels": False}
             )
@@ -95,7 +96,7 @@ class Outcome:
         ]
         write_json(self.folder.figures / "views.json", {"rows": rows})
         near = images.select(subset_rows(images.size, min(4_000, images.size), self.measures.seed + 1))
-        features = unit(self.measures.features(net, near))
+        features = unit(self.measures.features(net, self.measures.rows(near)))
         queries = np.arange(min(8, near.size - 1))
         order = np.argsort(-(features[queries] @ features.T), axis=1)
         rows = [
@@ -106,7 +107,7 @@ class Outcome:
         shown = near if given.known is None else given.known
         shown = shown.select(subset_rows(shown.size, min(MAPPED, shown.size), self.measures.seed))
         if shown.size >= 5:
-            points = joint_map(self.measures.features(net, shown), self.measures.seed)
+            points = joint_map(self.measures.features(net, self.measures.rows(shown)), self.measures.seed)
             known = {} if given.known is None else {
                 "label": shown.y.tolist(), "classes": [clean(name) for name in shown.classes or ()]
             }  # fmt: skip

@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from sklearn.cluster import MiniBatchKMeans
-from torch import nn
 
 from juyi.data.domain import Domain
 from juyi.errors import DataError, SettingError
@@ -78,7 +77,7 @@ class Patches(Pretrainer):
         yield Step("cluster patches", cluster, keeps=[net])
         return net
 
-    def _draw(self, net: nn.Module, data: Rows, side: int) -> torch.Tensor:
+    def _draw(self, net: Network, data: Rows, side: int) -> torch.Tensor:
         """Draw patches of standardised images, each from a place of its own: P×(C side²)."""
         random = np.random.default_rng(derive_seed(self.random_state, 1))
         x = data.x
@@ -92,5 +91,5 @@ class Patches(Pretrainer):
                 row[part].view(-1, 1, 1), :, top[part].view(-1, 1, 1) + span.view(-1, 1),
                 left[part].view(-1, 1, 1) + span,
             ].permute(0, 3, 1, 2)  # fmt: skip
-            found.append(net.get_submodule("standardise")(taken).flatten(1))
+            found.append(net.standardise(taken).flatten(1))
         return torch.cat(found)

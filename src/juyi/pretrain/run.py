@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from torch import nn
 
@@ -18,16 +17,16 @@ from juyi.pretrain.base import Pretrainer
 from juyi.pretrain.outcome import UNTRAINED, Outcome
 from juyi.pretrain.request import Given, Request, prepare
 from juyi.pretrain.watching import Measures, Watch
-from juyi.runs import RunFolder, fingerprints_in
-from juyi.training import Checkpoint, Processes, Rows, Watcher, choose_device, given_again, join_processes, write_model
+from juyi.runs import RunFolder
+from juyi.training import Checkpoint, Processes, Watcher, choose_device, given_again, join_processes, write_model
 from juyi.training.recording import (
-    begun_with,
     learn_recorded,
     mark_finished,
     mark_running,
     method_facts,
     naming,
     new_folder,
+    read_begun,
 )
 
 
@@ -81,10 +80,7 @@ def resume(
         SettingError: the network is one of your own, and was not given again.
         DataChangedError: the data are no longer those that the run began with.
     """
-    record = folder.read_unfinished()
-    with folder.resuming_from_record():
-        method = begun_with(record, methods)
-        request, began_with = Request(**record["request"]), fingerprints_in(record)
+    record, method, request, began_with = read_begun(folder, methods, Request)
     method.net = given_again(folder, method.net, net)
     given = prepare(request, method)
     folder.check_unchanged(began_with, given.fingerprints)
@@ -95,7 +91,7 @@ def resume(
 
 def first_record(request: Request, method: Pretrainer, given: Given) -> dict[str, Any]:
     """What run.json holds before the first step."""
-    net = method.build(Rows(given.images, torch.device("cpu")))
+    net = method.build(given.images)
     return {
         "command": request.command,
         "request": dataclasses.asdict(request),
@@ -120,8 +116,8 @@ def _said_of_views(method: Pretrainer, given: Given) -> list[str]:
     """Say in words what the views are."""
     if not method.makes_views:
         return []
-    look = method.find_look(given.images)
-    name = next(name for name, one in LOOKS.items() if one == look)
+    name = method.look_name(given.images)
+    look = LOOKS[name]
     said = [f"crops of {look.area[0]:.0%} to {look.area[1]:.0%} of the picture"]
     said += [f"turned by up to {look.turn:g}°"] if look.turn else []
     said += ["half of them mirrored" if look.flip else "never mirrored"]
@@ -145,13 +141,14 @@ class _Work:
     def carry_out(self) -> RunFolder:
         """Learn, then look at what was learnt."""
         with naming(self.folder):
-            self._learn()
+            measures = Measures(self.method, self.given)
+            self._learn(measures)
             if self.processes.is_first:
-                self._finish()
+                self._finish(measures)
                 mark_finished(self.folder, self.record)
         return self.folder
 
-    def _learn(self) -> None:
+    def _learn(self, measures: Measures) -> None:
         name, method, images = self.record["method"], self.method, self.given.images
 
         def learn(watcher: Watcher | None, checkpoint: Checkpoint | None) -> Pretrainer:
@@ -160,14 +157,14 @@ class _Work:
         if not self.processes.is_first:
             learn(None, None)
             return
-        watch = Watch(self.folder, name, method, self.given, self.console)
+        watch = Watch(self.folder, name, measures, self.console)
         learn_recorded(self.folder, self.record, name, learn, self.console, [watch])
         write_model(self.folder.models, name, method.net_, images.x.shape[1:], None, method.layers)
 
-    def _finish(self) -> None:
+    def _finish(self, measures: Measures) -> None:
         name, device = self.record["method"], choose_device(self.method.device)
         self.record["serves"] = name
         self.console.print("looking at the features", highlight=False)
-        before: Network = self.method.build(Rows(self.given.images, torch.device("cpu"))).to(device)
+        before: Network = self.method.build(self.given.images).to(device)
         models = {UNTRAINED: before, name: self.method.net_}
-        Outcome(self.folder, self.record, Measures(self.method, self.given), models).write(self.given)
+        Outcome(self.folder, self.record, measures, models).write(self.given)

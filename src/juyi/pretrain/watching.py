@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from juyi.augmentation import Crops
+from juyi.augmentation import Crops, find_look
 from juyi.data.domain import Domain
 from juyi.data.splits import subset_rows
 from juyi.measure import alignment, lidar, neighbour_scores, rank_me, uniformity
@@ -39,15 +39,13 @@ class Watch(Silent):
     Args:
         folder: the run.
         model: what is learning.
-        method: whose views are compared.
-        given: the images, and the labelled ones to watch by.
+        measures: what is measured, and how.
         console: where it is said.
     """
 
-    def __init__(self, folder: RunFolder, model: str, method: Pretrainer, given: Given, console: Console) -> None:
-        self.folder, self.model, self.console = folder, model, console
-        self.measures = Measures(method, given)
-        self.every = -(-VIEWS_BETWEEN // (given.images.size * method.views))
+    def __init__(self, folder: RunFolder, model: str, measures: Measures, console: Console) -> None:
+        self.folder, self.model, self.measures, self.console = folder, model, measures, console
+        self.every = -(-VIEWS_BETWEEN // measures.views_an_epoch)
 
     def step_done(self, run: StageRun) -> None:
         """Measure at the end of an epoch, if it is time."""
@@ -69,21 +67,26 @@ class Measures:
     """What is measured of a backbone, on the same rows and views each time."""
 
     def __init__(self, method: Pretrainer, given: Given) -> None:
-        self.method, self.given = method, given
         self.device, self.seed = choose_device(method.device), method.random_state
-        self.crops = Crops(method.find_look(given.images))
+        self.views_an_epoch = given.images.size * method.views
+        self.crops = Crops(find_look(method.look_name(given.images)))
         self.images = self._some(given.images, IMAGES)
         self.known = None if given.known is None else self._some(given.known, KNOWN)
         self.asked = None if given.asked is None else self._some(given.asked, ASKED)
+        self.classes = len(given.known.classes or ()) if given.known else 0
 
-    def _some(self, domain: Domain, most: int) -> Domain:
-        return domain.select(subset_rows(domain.size, min(most, domain.size), self.seed))
+    def _some(self, domain: Domain, most: int) -> Rows:
+        return self.rows(domain.select(subset_rows(domain.size, min(most, domain.size), self.seed)))
+
+    def rows(self, domain: Domain) -> Rows:
+        """Images on the device, to be measured."""
+        return Rows(domain, self.device)
 
     def of(self, net: Network) -> dict[str, float]:
         """Effective ranks, alignment, uniformity; with labels the share that their neighbours foretell."""
-        one, other = (self._viewed(net, self.images, view) for view in range(2))
-        several = self.images.select(np.arange(min(VIEWED, self.images.size)))
-        views = np.stack([self._viewed(net, several, view) for view in range(2, 2 + VIEWS)], 1)
+        every, few = np.arange(self.images.size), np.arange(min(VIEWED, self.images.size))
+        one, other = (self._viewed(net, every, view) for view in range(2))
+        views = np.stack([self._viewed(net, few, view) for view in range(2, 2 + VIEWS)], 1)
         found = {
             "rank_me": rank_me(self.features(net, self.images)),
             "lidar": lidar(views),
@@ -91,29 +94,26 @@ class Measures:
             "uniformity": uniformity(one),
         }
         if self.known is not None and self.asked is not None:
-            told = self.votes(net, self.known, self.asked).argmax(1)
-            found["neighbours"] = float((told == self.asked.y).mean())
+            found["neighbours"] = float(self.right(net, self.known, self.asked).mean())
         return found
 
-    def votes(self, net: Network, known: Domain, asked: Domain) -> np.ndarray:
-        """What the nearest known rows say of the asked ones, N×C."""
-        classes = len(known.classes or ())
-        return neighbour_scores(
-            self.features(net, known), known.y, self.features(net, asked), classes,
+    def right(self, net: Network, known: Rows, asked: Rows) -> np.ndarray:
+        """Of which asked images the nearest known ones foretell the class, bool, N."""
+        votes = neighbour_scores(
+            self.features(net, known), known.y.cpu().numpy(), self.features(net, asked), self.classes,
             k=NEIGHBOURS, temperature=TEMPERATURE,
         )  # fmt: skip
+        found: np.ndarray = votes.argmax(1) == asked.y.cpu().numpy()
+        return found
 
-    def features(self, net: Network, domain: Domain) -> np.ndarray:
+    def features(self, net: Network, rows: Rows) -> np.ndarray:
         """The features of images as they are."""
-        return self._compute(net, domain, lambda x: net.features(x))
+        found: np.ndarray = compute(net, rows, np.arange(rows.size), net.features).numpy()
+        return found
 
-    def _viewed(self, net: Network, domain: Domain, view: int) -> np.ndarray:
+    def _viewed(self, net: Network, index: np.ndarray, view: int) -> np.ndarray:
         seed_torch(self.device, self.seed, _VIEWS_OF_WATCHER, view)  # the loop seeds each step anew
-        return self._compute(net, domain, lambda x: net.features(self.crops(x)))
-
-    def _compute(self, net: Network, domain: Domain, function: Any) -> np.ndarray:
-        rows = Rows(domain, self.device)
-        found: np.ndarray = compute(net, rows, np.arange(rows.size), function).numpy()
+        found: np.ndarray = compute(net, self.images, index, lambda x: net.features(self.crops(x))).numpy()
         return found
 
     def pictured(self, images: Domain, count: int) -> np.ndarray:

@@ -146,6 +146,24 @@ def model_colour(model: str, position: int) -> str:
     return "@before" if model in FLOORS else "@after" if position < 2 else f"@class{position % CLASS_COLOURS}"
 
 
+def share_bars(points: Iterable[dict[str, Any]], colour: str) -> Figure:
+    """Shares in percent and the bars of their intervals, as a part of a trace.
+
+    Example:
+        >>> share_bars([{"value": 0.9, "low": 0.8, "high": 0.95}], "@after")["error_y"]["array"]
+        [5.0]
+    """
+    ends = [[100 * (finite(point.get(end)) or 0.0) for end in ("low", "value", "high")] for point in points]
+    return {
+        "y": [value for _, value, _ in ends],
+        "error_y": {
+            "type": "data", "color": colour, "thickness": 1.2,
+            "array": [round(abs(high - value), 3) for _, value, high in ends],
+            "arrayminus": [round(abs(low - value), 3) for low, value, _ in ends],
+        },
+    }  # fmt: skip
+
+
 def loss_panels(lines: Iterable[dict[str, Any]]) -> list[tuple[str, Figure]]:
     """Draw the losses over the epochs, a panel for each model and stage that has any.
 

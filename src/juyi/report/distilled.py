@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from juyi.report.charts import Figure
+from juyi.report.charts import Figure, share_bars
 from juyi.report.markup import escape, finite, image, quantity, section
 
 MADE_NOTE = (
@@ -101,18 +101,10 @@ def curve(points: list[dict[str, Any]]) -> Figure:
         >>> curve([point])["data"][0]["error_y"]["array"]
         [5.0]
     """
-    shares = [100 * (finite(point.get("value")) or 0.0) for point in points]
-    above, below = (
-        [
-            round(abs(100 * (finite(point.get(end)) or 0.0) - share), 3)
-            for point, share in zip(points, shares, strict=True)
-        ]
-        for end in ("high", "low")
-    )
     trace = {
-        "type": "scatter", "mode": "lines+markers", "x": [point["temperature"] for point in points], "y": shares,
+        "type": "scatter", "mode": "lines+markers", "x": [point["temperature"] for point in points],
         "line": {"color": "@after", "width": 2.2}, "marker": {"size": 8},
-        "error_y": {"type": "data", "array": above, "arrayminus": below, "color": "@after", "thickness": 1.2},
+        **share_bars(points, "@after"),
         "hovertemplate": "T = %{x:g}: %{y:.1f} %<extra></extra>",
     }  # fmt: skip
     ticks = [point["temperature"] for point in points]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from juyi.report.charts import CLASS_COLOURS, Figure
+from juyi.report.charts import CLASS_COLOURS, Figure, share_bars
 from juyi.report.markup import escape, finite, label, section
 from juyi.report.summary import FLOORS, interval_text
 
@@ -64,17 +64,11 @@ def _cell(point: dict[str, Any] | None) -> str:
 
 def _line(points: list[dict[str, Any]], name: str, number: int) -> Figure:
     points = sorted(points, key=lambda point: float(point["labels"]))
-    values = [100 * float(point["value"]) for point in points]
-    ends = [[100 * (finite(point.get(end)) or 0.0) for point in points] for end in ("low", "high")]
     colour = "@before" if name in FLOORS else f"@class{number % CLASS_COLOURS}"
     return {
         "type": "scatter", "mode": "lines+markers", "name": escape(label(name)), "x": [p["labels"] for p in points],
-        "y": values, "line": {"color": colour, "width": 2.2}, "marker": {"size": 7, "color": colour},
-        "error_y": {
-            "type": "data", "color": colour, "thickness": 1.2,
-            "array": [round(high - value, 3) for high, value in zip(ends[1], values, strict=True)],
-            "arrayminus": [round(value - low, 3) for low, value in zip(ends[0], values, strict=True)],
-        },
+        "line": {"color": colour, "width": 2.2}, "marker": {"size": 7, "color": colour},
+        **share_bars(points, colour),
         "hovertemplate": "%{x} labels of each class: %{y:.1f} %<extra></extra>",
     }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -114,6 +115,21 @@ def learn(
                 if store:
                     store.save_end(number, state, watcher.mark())
             number += 1
+
+
+def under_its_name(name: str, net: Network, stages: StageGenerator) -> StageGenerator:
+    """Yield a method's stages with its name before theirs, and let the records follow its network."""
+    while True:
+        try:
+            part = next(stages)
+        except StopIteration as end:
+            served: Network = end.value
+            return served
+        yield (
+            replace(part, name=f"{name}: {part.name}")
+            if isinstance(part, Step)
+            else replace(part, name=f"{name}: {part.name}", serves=part.serves or net)
+        )
 
 
 def _begin(state: State, watcher: Watcher, store: Checkpoint | None, processes: Processes) -> None:

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from juyi.errors import JuyiError
-from juyi.runs import RunFolder
+from juyi.runs import RunFolder, fingerprints_in
 from juyi.training.checkpoint import Checkpoint
 from juyi.training.hyperparameters import Method, check_known, command_name, declared
 from juyi.training.learn import Silent, Watcher
@@ -24,6 +24,7 @@ from juyi.training.stage_run import StageRun
 from juyi.training.watchers import Bar, Log, Together
 
 M = TypeVar("M", bound=Learner)
+R = TypeVar("R")
 
 
 def announce(record: dict[str, Any], folder: RunFolder, console: Console) -> None:
@@ -40,6 +41,21 @@ def announce(record: dict[str, Any], folder: RunFolder, console: Console) -> Non
     for note in record["notes"]:
         console.print(f"note: {note}")
     console.print(f"run folder: {folder.path}")
+
+
+def model_entry(
+    name: str, fingerprint: str, shape: Sequence[int], parameters: int, notes: Sequence[str]
+) -> dict[str, Any]:
+    """What run.json holds under `data` of a model that stands in the place of data."""
+    return {
+        "name": name,
+        "fingerprint": fingerprint,
+        "rows": 0,
+        "labelled": 0,
+        "shape": list(shape),
+        "parameters": parameters,
+        "notes": list(notes),
+    }
 
 
 def new_folder(
@@ -76,6 +92,19 @@ def begun_with(record: dict[str, Any], methods: Mapping[str, type[M]]) -> M:
     if precision:
         method.precision = precision
     return method
+
+
+def read_begun(
+    folder: RunFolder, methods: Mapping[str, type[M]], request: type[R]
+) -> tuple[dict[str, Any], M, R, dict[str, str]]:
+    """Read what an unfinished run began with: its record, its method, its request, and its data's fingerprints.
+
+    Raises:
+        RunFolderError: the run is finished, or its record cannot be made use of.
+    """
+    record = folder.read_unfinished()
+    with folder.resuming_from_record():
+        return record, begun_with(record, methods), request(**record["request"]), fingerprints_in(record)
 
 
 def mark_running(folder: RunFolder, record: dict[str, Any], processes: Processes) -> None:
