@@ -105,6 +105,13 @@ ROWS = [
     ),
     ("distill_mnist_jittered", "hinton", "the same, distilled", "同上，蒸馏", ""),
     (
+        "distill_mnist_jittered_long",
+        "hinton",
+        "the same, distilled for 150 passes in batches of 512",
+        "同上，蒸馏 150 轮，每批 512 行",
+        "",
+    ),
+    (
         "distill_mnist_short",
         "hinton",
         "784-800-800-10, half as long, from a teacher of 45 epochs",

@@ -94,6 +94,9 @@ def test_sizes_are_those_of_the_papers():
     resnet = build_network("resnet18", images(3, 224, 224, rows=1), 1000, batch_norm="shared")
     assert count(resnet) == 11_689_512  # torchvision's and the paper's
     assert resnet.body[0].kernel_size == (7, 7)
+    airbench = build_network("airbench", images(3, 32, 32), 10, batch_norm="shared")
+    convolutions = 3 * 4 * 24 + 24 + 9 * (24 * 64 + 64 * 64 + 64 * 256 + 3 * 256 * 256)
+    assert count(airbench.body) == convolutions + 2 * (24 + 2 * 64 + 4 * 256)  # the paper's, with a scale in its norms
 
 
 def test_mlp_has_no_nonlinearity_at_its_end():
@@ -112,7 +115,7 @@ def test_the_same_seed_gives_the_same_network():
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(SettingError, match=r"resnet81: there is no such network; did you mean resnet18\?"):
         build_network("resnet81", images(1, 28, 28), 10)
-    with pytest.raises(SettingError, match="known are cnn_small, cnn_small_half, dann_mnist, lenet"):
+    with pytest.raises(SettingError, match="known are airbench, cnn_small, cnn_small_half, dann_mnist, lenet"):
         build_network("qqq", images(1, 28, 28), 10)
 
 
