@@ -14,6 +14,7 @@ from juyi.data import Domain
 from juyi.errors import DataError, SettingError
 from juyi.pretrain import ISIF, Patches, Request, watching
 from juyi.pretrain import request as asked
+from juyi.pretrain.run import embedded
 from juyi.pretrain.watching import collapse
 from juyi.runs import RunFolder
 from juyi.runs.files import read_tensors
@@ -44,11 +45,12 @@ def test_a_run_holds_a_backbone_what_it_is_worth_and_pictures(whole):
     record = whole.read()
     assert (record["room"], record["serves"], record["status"]) == ("pretrain", "isif", "finished")
     assert record["data"]["images"]["labelled"] == 0 and record["data"]["watch"]["labelled"] == 300
-    assert [(r["model"], r["on"]["role"]) for r in record["results"]] == [("untrained", "test"), ("isif", "test")]
+    scored = [(r["model"], r["on"]["role"]) for r in record["results"]]
+    assert scored == [("untrained", "test"), ("isif", "test"), ("isif_embedding", "test")]
     for result in record["results"]:
         assert 0 <= result["low"] <= result["value"] <= result["high"] <= 1
     assert "nearest of 300 labelled images" in record["verdict"]["sentence"] and len(record["openings"]) == 1
-    assert set(record["representation"]) == {"untrained", "isif"}
+    assert set(record["representation"]) == {"untrained", "isif", "isif_embedding"}
     assert any("--look digits: crops of 50% to 100%" in note for note in record["notes"])
     epochs = json.loads((whole.figures / "pretraining.json").read_text())["epochs"]
     assert [one["epoch"] for one in epochs] == [1, 2, 3]
@@ -67,6 +69,16 @@ def test_the_backbone_has_features_and_no_classes(whole):
     assert np.array_equal(served.features(images), served.scores(images))
     with pytest.raises(SettingError, match="juyi finetune"):
         served.predict(images)
+
+
+def test_the_embeddings_are_scored_as_in_the_paper_and_the_backbone_stays():
+    images = juyi.load("digits@train[:60]")
+    method = ISIF(epochs=1, **QUICK | {"batch": 20}).fit(images)
+    x = torch.from_numpy(images.x)
+    before = method.net_.features(x)
+    found = embedded(method.net_, method.embedding_).features(x)
+    torch.testing.assert_close(found, method.embedding_(before))
+    assert found.shape == (60, 128) and torch.equal(method.net_.features(x), before)
 
 
 def test_its_weights_are_a_start_for_other_runs(whole, tmp_path):

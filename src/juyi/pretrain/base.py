@@ -47,6 +47,9 @@ class Pretrainer(Learner):
     quick: ClassVar[dict[str, Any]] = {}
     """Settings under which the contract can be checked in seconds, on pictures of 12×12 pixels."""
 
+    embedding_: nn.Module | None = None
+    """What follows the features while it learns, where the paper judges a method by that; it is scored, not kept."""
+
     net: str | nn.Module = hyperparameter(
         default="auto", help="network: a name, module:factory, hub/NAME, its folder, or auto (a narrow ResNet-18)"
     )

@@ -22,7 +22,8 @@ class ISIF(Pretrainer):
 
     `form released` is what the authors' code computes: both views stand among what is compared with, and no gradient
     goes through them (`juyi.losses.contrastive`).  In either form both sides are views; with more than two, it is the
-    mean over every two.
+    mean over every two.  `embedding_` is the linear layer from features to embeddings: as in the paper, neighbours are
+    asked for in the embeddings too (`isif_embedding` in the results).
 
     Source: M. Ye, X. Zhang, P. C. Yuen, S.-F. Chang, "Unsupervised Embedding Learning via Invariant and Spreading
     Instance Feature", CVPR 2019, equations 2, 4 and 6.
@@ -47,7 +48,7 @@ class ISIF(Pretrainer):
 
     def stages(self, net: Network, data: Rows) -> StageGenerator:
         """One stage."""
-        embed = nn.Linear(net.width, self.width).to(data.x.device)
+        self.embedding_ = embed = nn.Linear(net.width, self.width).to(data.x.device)
 
         def losses(batch: Batch, progress: float) -> dict[str, Tensor]:
             views = normalize(embed(net.features(self.see(batch.x))).float()).chunk(self.views)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,13 @@ def _said_of_views(method: Pretrainer, given: Given) -> list[str]:
     return [f"views by --look {name}: {', '.join(said)}"]
 
 
+def embedded(net: Network, embedding: nn.Module) -> Network:
+    """A copy of a backbone whose features are the embeddings."""
+    found = copy.deepcopy(net)
+    found.body = nn.Sequential(found.body, copy.deepcopy(embedding)).eval()
+    return found
+
+
 @dataclass(frozen=True)
 class _Work:
     """A run that is going on; only the first of several processes shows and writes."""
@@ -167,4 +175,6 @@ class _Work:
         self.console.print("looking at the features", highlight=False)
         before: Network = self.method.build(self.given.images).to(device)
         models = {UNTRAINED: before, name: self.method.net_}
+        if self.method.embedding_ is not None:
+            models[f"{name}_embedding"] = embedded(self.method.net_, self.method.embedding_)
         Outcome(self.folder, self.record, measures, models).write(self.given)
