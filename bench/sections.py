@@ -1,4 +1,4 @@
-"""The sections of bench/RESULTS.md on distillation and export, each from a folder of results of its own kind."""
+"""The sections of bench/RESULTS.md on distillation, export and cold starts, each from a folder of results of its own kind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -134,6 +135,52 @@ def exports() -> list[str]:
     return made
 
 
+def backbones() -> list[str]:
+    """What neighbours say in the features of backbones."""
+    lines = []
+    for name, record in read("pretrain").items():
+        for one in record["results"]:
+            if one["on"]["role"] == "test":
+                minutes = f"{sum(record['seconds'].values()) / 60:.0f} min" if one["model"] == record["serves"] else ""
+                lines.append(f"| {name} | {one['model']} | {ranged(one)} | {minutes} |")
+    lead = (
+        "The test by the votes of the 200 nearest labelled training images, τ = 0.1; labels took no part in learning "
+        "(`python bench/cold_start.py`).\n`_embedding`: in the embeddings, as in the paper, instead of the backbone's "
+        "features. Minutes of pretraining on one thread, with other work beside."
+    )
+    return section("Backbones without labels", lead, "| backbone | model | right by neighbours | pretraining |", lines)
+
+
+def cold_start() -> list[str]:
+    """Few labels: frozen, tuned, from scratch, on five draws of labels each."""
+    groups = defaultdict(dict)
+    for record in read("cold_start").values():
+        groups[record["task"], record["labels_a_class"]][record["method"]] = record
+    lines = []
+    for (task, count), found in sorted(groups.items()):
+        for method, record in found.items():
+            values = np.array([one["accuracy"] for one in record["draws"]])
+            half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+            setting = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in record["chosen"].items())
+            less = ""
+            if method != "scratch" and "scratch" in found:  # the same draws of labels
+                over = values - [one["accuracy"] for one in found["scratch"]["draws"]]
+                wide = stats.t.ppf(0.975, len(over) - 1) * over.std(ddof=1) / np.sqrt(len(over))
+                less = f"{over.mean():+.3f} ({over.mean() - wide:+.3f} to {over.mean() + wide:+.3f})"
+            lines.append(f"| {task} | {count} | {method} | {values.mean():.3f} ± {half:.3f} | {less} | {setting} |")
+    lead = (
+        "Accuracy on the test, mean of five draws of labels and half of its 95 % interval; each method chose one of "
+        "three settings on the labels\nof draw 0 (`python bench/cold_start.py`). `linear`: a head on the frozen "
+        "backbone; `untrained`: the same on the network before it learnt;\n`scratch`: the same network from random "
+        "weights, all of it trained. The gain over `scratch` is paired by draw."
+    )
+    head = "| data | labels a class | method | accuracy | over scratch (95 % interval) | setting |"
+    return section("Cold start", lead, head, lines)
+
+
 def sections() -> list[str]:
     """All of them."""
-    return [*omitted(), *specialists(), *perturbations(), *impressions(), *ablation(), *exports()]
+    return [
+        *omitted(), *specialists(), *perturbations(), *impressions(), *ablation(), *exports(), *backbones(),
+        *cold_start(),
+    ]  # fmt: skip
