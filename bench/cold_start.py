@@ -39,6 +39,7 @@ PACS = ("photo", "art_painting", "cartoon", "sketch")
 
 BACKBONES: dict[str, str] = {
     "cifar_isif": f"juyi pretrain cifar10@train --watch cifar10@train --test cifar10@test {ISIF} --epochs 22",
+    "cifar_patches": "juyi pretrain cifar10@train --method patches",
     "fashion_isif": "juyi pretrain fashion_mnist@train --watch fashion_mnist@train --test fashion_mnist@test "
     f"--look grey {ISIF} --epochs 5",
     **{
@@ -101,6 +102,7 @@ def parts():
             for count in given.counts if simple else given.tuned:
                 name = f"{task}-{method}-{count}"
                 yield name, RESULTS / "cold_start" / f"{name}.json", partial(measure, task, method, count)
+    yield "cifar10-patches-5000", RESULTS / "cold_start" / "cifar10-patches-5000.json", all_labels
 
 
 def find_backbone(name: str) -> Served:
@@ -143,6 +145,23 @@ def measure(task: str, method: str, count: int) -> dict:
         "command": f"python bench/cold_start.py {task}-{method}-{count}", "task": task, "method": method,
         "labels_a_class": count, "backbone": f"{BACKBONES[given.backbone]} --seed 0", "chosen": chosen,
         "cross_validated": compared, "test": given.test or "rows whose labels were not drawn", "draws": draws,
+    }  # fmt: skip
+
+
+def all_labels() -> dict:
+    """Patches, and a linear head on them by all labels: what it comes to, and how long both take together."""
+    began = time.time()
+    backbone = find_backbone("cifar_patches")
+    learnt = METHODS["ridge"]().learn(backbone, juyi.load("cifar10@train"))
+    seconds = round(time.time() - began, 1)
+    test = juyi.load("cifar10@test")
+    accuracy = learnt.score(test)
+    low, high = wilson_interval(round(accuracy * test.size), test.size)
+    return {
+        "command": "python bench/cold_start.py cifar10-patches", "task": "cifar10", "method": "patches and ridge",
+        "labels_a_class": 5_000, "backbone": f"{BACKBONES['cifar_patches']} --seed 0", "chosen": {},
+        "test": "cifar10@test", "draws": [{"accuracy": accuracy, "low": low, "high": high, "n": test.size,
+                                           "seconds": seconds}],
     }  # fmt: skip
 
 

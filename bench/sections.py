@@ -1,4 +1,4 @@
-"""The sections of bench/RESULTS.md on distillation, export and cold starts, each from a folder of results of its own kind."""
+"""The sections of bench/RESULTS.md on distillation, export and cold starts, each from its folder of results."""
 
 from __future__ import annotations
 
@@ -151,6 +151,11 @@ def backbones() -> list[str]:
     return section("Backbones without labels", lead, "| backbone | model | right by neighbours | pretraining |", lines)
 
 
+def half(values: np.ndarray) -> float:
+    """Half of the 95 % interval of a mean."""
+    return float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+
+
 def cold_start() -> list[str]:
     """Few labels: frozen, tuned, from scratch, on five draws of labels each."""
     groups = defaultdict(dict)
@@ -160,14 +165,13 @@ def cold_start() -> list[str]:
     for (task, count), found in sorted(groups.items()):
         for method, record in found.items():
             values = np.array([one["accuracy"] for one in record["draws"]])
-            half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
             setting = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in record["chosen"].items())
             less = ""
             if method != "scratch" and "scratch" in found:  # the same draws of labels
                 over = values - [one["accuracy"] for one in found["scratch"]["draws"]]
-                wide = stats.t.ppf(0.975, len(over) - 1) * over.std(ddof=1) / np.sqrt(len(over))
-                less = f"{over.mean():+.3f} ({over.mean() - wide:+.3f} to {over.mean() + wide:+.3f})"
-            lines.append(f"| {task} | {count} | {method} | {values.mean():.3f} ± {half:.3f} | {less} | {setting} |")
+                less = f"{over.mean():+.3f} ({over.mean() - half(over):+.3f} to {over.mean() + half(over):+.3f})"
+            shown = f"{values.mean():.3f}" + (f" ± {half(values):.3f}" if len(values) > 1 else "")
+            lines.append(f"| {task} | {count} | {method} | {shown} | {less} | {setting} |")
     lead = (
         "Accuracy on the test, mean of five draws of labels and half of its 95 % interval; each method chose one of "
         "three settings on the labels\nof draw 0 (`python bench/cold_start.py`). `linear`: a head on the frozen "

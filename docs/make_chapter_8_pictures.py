@@ -25,6 +25,7 @@ SHOWN = (("photographs", "digits_m"), ("drawings", "digits_m"), ("grey", "digits
 
 
 def main() -> None:
+    """Draw it."""
     PLACE.mkdir(exist_ok=True)
     drawing, axes = pyplot.subplots(len(SHOWN), VIEWS + 1, figsize=(7.2, 3.9), dpi=110, facecolor="#ffffff")
     for line, (look, data) in zip(axes, SHOWN, strict=True):

@@ -139,9 +139,9 @@ def test_commands_run(page, stand_ins, capsys):
         for line in block.commands():
             words = shlex.split(line, comments=True)
             assert words[0] == "juyi", f"{name(page)}, line {block.line}: {line} is no juyi command; mark the block"
-            if words[1] in ("adapt", "train") and "--online" not in words:
+            if words[1] in ("adapt", "train", "pretrain", "finetune") and "--online" not in words:
                 quick = {key: value for key, value in QUICK.items() if key not in words}
-                if "weather@" in line:  # rows, for which another network is the default
+                if "weather@" in line or words[1] == "finetune":  # another default for rows; the backbone's
                     quick.pop("--net", None)
                 words += [word for pair in quick.items() for word in pair]
                 words += ["--adversarial-epochs", "1"] if "adda" in words else []
