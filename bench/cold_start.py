@@ -30,7 +30,7 @@ import juyi
 from juyi.data import Domain
 from juyi.finetune import METHODS, Finetuner
 from juyi.finetune.run import untrained
-from juyi.measure import wilson_interval
+from juyi.measure import neighbour_scores, share, wilson_interval
 from juyi.training import Served
 
 DRAWS = range(5)
@@ -102,6 +102,7 @@ def parts():
             for count in given.counts if simple else given.tuned:
                 name = f"{task}-{method}-{count}"
                 yield name, RESULTS / "cold_start" / f"{name}.json", partial(measure, task, method, count)
+    yield "cifar10-whitened", RESULTS / "pretrain" / "cifar_isif_whitened.json", whitened
     yield "cifar10-patches-5000", RESULTS / "cold_start" / "cifar10-patches-5000.json", all_labels
 
 
@@ -162,6 +163,29 @@ def all_labels() -> dict:
         "labels_a_class": 5_000, "backbone": f"{BACKBONES['cifar_patches']} --seed 0", "chosen": {},
         "test": "cifar10@test", "draws": [{"accuracy": accuracy, "low": low, "high": high, "n": test.size,
                                            "seconds": seconds}],
+    }  # fmt: skip
+
+
+def whitened() -> dict:
+    """Neighbours in the features of `cifar_isif` after whitening, by mean and covariance of unlabelled images.
+
+    That whitening helps was seen on training images: there .55 became .63, with 12,000 voters and 2,000 asked.
+    """
+    began = time.time()
+    backbone = find_backbone("cifar_isif")
+    known, test = juyi.load("cifar10@train"), juyi.load("cifar10@test")
+    features = backbone.features(known)
+    mean = features.mean(0)
+    spread, axes = np.linalg.eigh(np.cov(features.T))
+    white = axes / np.sqrt(np.maximum(spread, 0.0) + 1e-3 * spread.mean())
+    votes = neighbour_scores(
+        (features - mean) @ white, known.y, (backbone.features(test) - mean) @ white, 10, k=200, temperature=0.1
+    )
+    return {
+        "command": "python bench/cold_start.py cifar10-whitened", "serves": "isif, whitened",
+        "seconds": {"whitening and asking": round(time.time() - began, 1)},
+        "results": [{"name": "accuracy", "model": "isif, whitened", **share(votes.argmax(1) == test.y),
+                     "on": {"data": "cifar10@test", "role": "test"}}],
     }  # fmt: skip
 
 
