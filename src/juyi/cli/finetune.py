@@ -63,7 +63,9 @@ def register(app: App, arguments: Sequence[str]) -> None:
         print(f"then: juyi finetune {given['backbone']} {given['few']} --labels {found.folder / CSV}")
 
     parameters = [
-        options.argument("backbone", "a run, RUN/models/NAME, a named network with --weights, or hub/NAME"),
+        options.argument(
+            "backbone", "a run, RUN/models/NAME, a named network or module:factory with --weights, or hub/NAME"
+        ),
         options.argument("few", "labelled data: a folder, a file, or NAME@SPLIT"),
         options.option("method", str, DEFAULT, f"how to tune: {', '.join(finetune.METHODS)}"),
         options.option(

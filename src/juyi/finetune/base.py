@@ -55,7 +55,9 @@ class Finetuner(Augmented):
     """Settings under which the contract can be checked in seconds, on a table of 8 features and 3 classes."""
 
     backbone: Any = hyperparameter(
-        default=None, help="what has learnt already: a run, a named network with --weights, hub/NAME; in Python a model"
+        default=None,
+        help="what has learnt already: a run, a named network or module:factory with --weights, hub/NAME; in Python a "
+        "model",
     )
     epochs: int | None = hyperparameter(
         default=None, help="passes over the labelled rows; by default 10, and at least 300 steps", low=1, high=100_000
@@ -96,7 +98,9 @@ class Finetuner(Augmented):
     def find_backbone(self, few: Domain) -> Served:
         """Return the network with which it begins, as it was trained."""
         if self.backbone is None:
-            raise SettingError("backbone: name a run, a named network with --weights, or hub/NAME; in Python a model")
+            raise SettingError(
+                "backbone: name a run, a named network or module:factory with --weights, or hub/NAME; in Python a model"
+            )
         if hasattr(self.backbone, "_served"):
             return self.backbone._served()  # type: ignore[no-any-return]
         if isinstance(self.backbone, Network):

@@ -21,7 +21,7 @@ class Request:
     """What a person asks for, in words that fit into run.json, so that the run can be resumed and repeated.
 
     Args:
-        backbone: a run, RUN/models/NAME, a named network (with weights), hub/NAME.
+        backbone: a run, RUN/models/NAME, a named network or module:factory (with weights), hub/NAME.
         few: the name of labelled data; rows without a label are taken as unlabelled.
         labels: a CSV file (name,label) with the labels of some rows of `few`, in the place of those that it has.
         labels_per_class: how many labels of each class are used, drawn by the seed; None for all.

@@ -66,7 +66,7 @@ def suggest(
     """Write `suggested.csv`, the names of rows to label first, and return what the sheet of pictures shows.
 
     Args:
-        backbone: a run, RUN/models/NAME, a named network with weights, hub/NAME.
+        backbone: a run, RUN/models/NAME, a named network or module:factory with weights, hub/NAME.
         images: the name of data; labels that it has are not read.
         count: how many rows.
         out: the folder; None is `suggested`.

@@ -76,10 +76,11 @@ def find_backbone(
     """Return the backbone that a person names.
 
     Args:
-        name: `pixels`, the folder of a finished run, `RUN/models/NAME`, a named network, `hub/NAME`, or a network.
+        name: `pixels`, the folder of a finished run, `RUN/models/NAME`, a named network, `module:factory`, `hub/NAME`,
+            or a network.
         example: rows of the source, to whose shape a network is fitted.
         outputs: how many classes there are; at least 1.
-        weights: a safetensors file, for a named network.
+        weights: a safetensors file, for a named network or `module:factory`.
         net: `module:factory`, if the run's network is one of one's own.
 
     Raises:
@@ -95,11 +96,15 @@ def find_backbone(
     if (found := _run_of(name)) is not None:
         _refuse(weights, f"the model of {name} has its weights; drop it")
         return _of_run(name, *found, net)
-    if name not in NETWORKS and not is_hub(name):
-        kinds = "pixels, the folder of a finished run, RUN/models/NAME, hub/NAME, or a named network with --weights"
+    own = ":" in name and not is_hub(name)
+    if name not in NETWORKS and not is_hub(name) and not own:
+        kinds = (
+            "pixels, the folder of a finished run, RUN/models/NAME, hub/NAME, or a named network or module:factory "
+            "with --weights"
+        )
         known = [PIXELS, *NETWORKS]
         raise SettingError(f"--backbone {name}: there is no such backbone; {nearest(name, known)}; it can be {kinds}")
-    if name in NETWORKS and weights is None:
+    if (name in NETWORKS or own) and weights is None:
         raise SettingError(f"--backbone {name}: is not trained by its name alone; give its --weights, or name a run")
     return _built(name, example, max(1, outputs), weights)
 
