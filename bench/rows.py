@@ -136,6 +136,15 @@ ROWS = [
     ("cifar_dkd", "hinton", "the same: loss `dkd`", "同上：损失 `dkd`", ""),
     ("cifar_dist", "hinton", "the same: loss `dist`", "同上：损失 `dist`", ""),
     ("cifar_standardised", "hinton", "the same: loss `standardised`", "同上：损失 `standardised`", ""),
+    (
+        "cifar_long_hinton",
+        "teacher",
+        "50,000 images of CIFAR-10, `airbench-0.5`: the teacher",
+        "CIFAR-10 的 5 万张，`airbench-0.5`：教师",
+        "",
+    ),
+    ("cifar_long_hinton", "student_alone", "`cnn_small_half` alone", "`cnn_small_half` 单独训练", ""),
+    ("cifar_long_hinton", "hinton", "the same, distilled: loss `hinton`", "同上，蒸馏：损失 `hinton`", ""),
 ]
 
 HEADLINES = {

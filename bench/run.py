@@ -40,6 +40,8 @@ TEACHERS: dict[str, str] = {
     f"{ONE_TEACHER} --epochs 12 --batch 128",
     "cifar_cnn": "juyi train cifar10@train[:20000] --test cifar10@test --net cnn_small --batch-norm shared "
     "--standardise source --augment weak --flip --epochs 12 --batch 128",
+    "cifar_airbench": "juyi train cifar10@train --test cifar10@test --net airbench-0.5 --batch-norm shared "
+    "--standardise source --augment weak --flip --epochs 15 --batch 128",
 }
 """Teachers by name: how each is trained; one a seed, in the folder `teachers` of Juyi's cache."""
 
@@ -56,6 +58,11 @@ SMALLER = f"{STUDENT} --epochs 60 --batch 128 --learning-rate 0.001"
 CIFAR = (
     "juyi distill TEACHER:cifar_cnn cifar10@train[:20000] --test cifar10@test --student cnn_small_half "
     "--batch-norm shared --augment weak --flip --epochs 12 --batch 128"
+)
+
+CIFAR_LONG = (
+    "juyi distill TEACHER:cifar_airbench cifar10@train --test cifar10@test --student cnn_small_half "
+    "--batch-norm shared --augment weak --flip --epochs 20 --batch 128"
 )
 
 EXPERIMENTS: dict[str, tuple[str, range]] = {
@@ -97,6 +104,7 @@ EXPERIMENTS: dict[str, tuple[str, range]] = {
     "cifar_hinton": (f"{CIFAR} --loss hinton", range(3)),
     "cifar_dkd": (f"{CIFAR} --loss dkd --no-alone", range(3)),
     "cifar_dist": (f"{CIFAR} --loss dist --no-alone", range(3)),
+    "cifar_long_hinton": (f"{CIFAR_LONG} --loss hinton", range(3)),
     "cifar_standardised": (f"{CIFAR} --loss standardised --no-alone", range(3)),
 }
 """Name: the command (a seed is added), and the seeds.  `labels N` trains on N target labels a class alone;
