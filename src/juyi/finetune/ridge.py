@@ -24,9 +24,9 @@ class Ridge(Finetuner):
 
         W = (XᵀX + λ I)⁻¹ XᵀY
 
-    It needs sums over the rows alone, so the features are computed once and never held together: for tens of thousands of
-    labels or features, where logistic regression (`linear`) would take minutes and gigabytes.  λ is the one whose squared
-    error on rows that were not fitted is least, in three folds, which the same sums give.
+    It needs sums over the rows alone, so the features are computed once and never held together: for tens of thousands
+    of labels or features, where logistic regression (`linear`) would take minutes and gigabytes.  λ is the one whose
+    squared error on rows that were not fitted is least, in three folds, which the same sums give.
 
     Source: R. Rifkin, G. Yeo, T. Poggio, "Regularized Least-Squares Classification", 2003, section 3.
 
