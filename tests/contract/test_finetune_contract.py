@@ -9,7 +9,8 @@ from juyi.check import FINETUNER_CHECKS, check_method
 from juyi.finetune import METHODS, Linear
 
 NAMES = {
-    "auto", "fixmatch", "full", "gradual", "knn", "l2sp", "linear", "lora", "lp_ft", "mlp", "nearest_centroid"
+    "auto", "fixmatch", "full", "gradual", "knn", "l2sp", "linear", "lora", "lp_ft", "mlp", "nearest_centroid",
+    "ridge",
 }  # fmt: skip
 
 

@@ -47,9 +47,6 @@ class Pretrainer(Learner):
     quick: ClassVar[dict[str, Any]] = {}
     """Settings under which the contract can be checked in seconds, on pictures of 12×12 pixels."""
 
-    embedding_: nn.Module | None = None
-    """What follows the features while it learns, where the paper judges a method by that; it is scored, not kept."""
-
     net: str | nn.Module = hyperparameter(
         default="auto", help="network: a name, module:factory, hub/NAME, its folder, or auto (a narrow ResNet-18)"
     )
@@ -97,6 +94,7 @@ class Pretrainer(Learner):
     ) -> Pretrainer:
         """Learn from images whose labels are withheld, watched and stored; it is what `fit` and the command share."""
         self.remarks_: tuple[str, ...] = ()
+        self.embedding_: nn.Module | None = None  # what follows the features, where the paper judges a method by it
         self.check_data(data)
         device = choose_device(self.device)
         rows = Rows(data, device)
