@@ -15,15 +15,13 @@ it learns, with the same augmentation as `full`.  The test is scored once a draw
 from __future__ import annotations
 
 import json
-import shlex
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from run import HERE, RESULTS, fill, keep
+from run import RESULTS, fill, make_once
 from sklearn.model_selection import StratifiedKFold
 
 import juyi
@@ -111,14 +109,7 @@ def find_backbone(name: str) -> Served:
     from juyi.data.cache import cache_folder
 
     folder = cache_folder() / "backbones" / f"{name}-0"
-    result = RESULTS / "pretrain" / f"{name}.json"
-    command = f"{BACKBONES[name]} --seed 0"
-    if not (folder / "report.html").exists():
-        words = [*shlex.split(command), "--out", str(folder), "--overwrite"]
-        subprocess.run([sys.executable, "-m", *words], check=True, cwd=HERE.parent)
-    if not result.exists():
-        record = json.loads((folder / "run.json").read_text().replace(str(folder), name)) | {"command": command}
-        keep(record, result, time.time() - sum(record["seconds"].values()))
+    make_once(f"{BACKBONES[name]} --seed 0", folder, RESULTS / "pretrain" / f"{name}.json")
     return juyi.read_run(folder)
 
 
@@ -130,18 +121,16 @@ def measure(task: str, method: str, count: int) -> dict:
     every = juyi.load(given.few, size=given.size)
     more = juyi.withhold_labels(every)
     chosen, compared = choose(method, start, drawn(every, count, 0)[0], more, given.flip)
+    test = None if given.test is None else juyi.load(given.test)
     draws = []
     for seed in DRAWS:
         few, rest = drawn(every, count, seed)
-        test = rest if given.test is None else juyi.load(given.test)
         began = time.time()
         learnt = make(method, chosen, few.size, given.flip, seed).learn(start, few, more)
-        right = int((np.asarray(learnt.predict(test)) == np.asarray(learnt.classes_)[test.y]).sum())
-        low, high = wilson_interval(right, test.size)
-        seconds = round(time.time() - began, 1)
-        draws += [{"seed": seed, "accuracy": right / test.size, "low": low, "high": high, "n": test.size,
-                   "seconds": seconds}]  # fmt: skip
-        print(f"{task} {method} {count}: draw {seed}: {right / test.size:.4f}, {seconds} s", flush=True)
+        draws += [
+            {"seed": seed, **scored(learnt, rest if test is None else test), "seconds": round(time.time() - began, 1)}
+        ]
+        print(f"{task} {method} {count}: {draws[-1]}", flush=True)
     return {
         "command": f"python bench/cold_start.py {task}-{method}-{count}", "task": task, "method": method,
         "labels_a_class": count, "backbone": f"{BACKBONES[given.backbone]} --seed 0", "chosen": chosen,
@@ -155,15 +144,18 @@ def all_labels() -> dict:
     backbone = find_backbone("cifar_patches")
     learnt = METHODS["ridge"]().learn(backbone, juyi.load("cifar10@train"))
     seconds = round(time.time() - began, 1)
-    test = juyi.load("cifar10@test")
-    accuracy = learnt.score(test)
-    low, high = wilson_interval(round(accuracy * test.size), test.size)
     return {
         "command": "python bench/cold_start.py cifar10-patches", "task": "cifar10", "method": "patches and ridge",
         "labels_a_class": 5_000, "backbone": f"{BACKBONES['cifar_patches']} --seed 0", "chosen": {},
-        "test": "cifar10@test", "draws": [{"accuracy": accuracy, "low": low, "high": high, "n": test.size,
-                                           "seconds": seconds}],
+        "test": "cifar10@test", "draws": [{**scored(learnt, juyi.load("cifar10@test")), "seconds": seconds}],
     }  # fmt: skip
+
+
+def scored(learnt: Finetuner, test: Domain) -> dict[str, float]:
+    """The accuracy on a test, with its interval."""
+    accuracy = learnt.score(test)
+    low, high = wilson_interval(round(accuracy * test.size), test.size)
+    return {"accuracy": accuracy, "low": low, "high": high, "n": test.size}
 
 
 def whitened() -> dict:
@@ -214,7 +206,7 @@ def choose(method: str, start: Served, few: Domain, more: Domain, flip: bool) ->
         for fitted, held in folds:
             asked = few.select(held)
             learnt = make(method, setting, len(fitted), flip, 0).learn(start, few.select(fitted), more)
-            right += int((np.asarray(learnt.predict(asked)) == np.asarray(learnt.classes_)[asked.y]).sum())
+            right += round(learnt.score(asked) * asked.size)
         compared[json.dumps(setting)] = right / few.size
     return json.loads(max(compared, key=lambda setting: compared[setting])), compared
 

@@ -141,15 +141,19 @@ def teachers_folder() -> Path:
 def find_teacher(name: str, seed: int) -> Path:
     """The folder of the teacher of that name and seed, which is trained if it is not."""
     folder = teachers_folder() / f"{name}-{seed}"
-    result = RESULTS / f"teacher_{name}" / f"seed-{seed}.json"
-    if not (folder / "report.html").exists():
-        training = [*shlex.split(TEACHERS[name]), "--seed", str(seed), "--out", str(folder), "--overwrite"]
-        subprocess.run([sys.executable, "-m", *training], check=True, cwd=HERE.parent)
-    if not result.exists():
-        text = (folder / "run.json").read_text().replace(str(teachers_folder()), "TEACHERS")
-        record = json.loads(text) | {"command": f"{TEACHERS[name]} --seed {seed}"}
-        keep(record, result, time.time() - sum(record["seconds"].values()))
+    make_once(f"{TEACHERS[name]} --seed {seed}", folder, RESULTS / f"teacher_{name}" / f"seed-{seed}.json")
     return folder
+
+
+def make_once(command: str, folder: Path, result: Path) -> None:
+    """Run a command into a folder that stays, unless it is there, and keep its record as a result."""
+    if not (folder / "report.html").exists():
+        words = [*shlex.split(command), "--out", str(folder), "--overwrite"]
+        subprocess.run([sys.executable, "-m", *words], check=True, cwd=HERE.parent)
+    if not result.exists():
+        text = (folder / "run.json").read_text().replace(str(folder.parent), folder.parent.name.upper())
+        record = json.loads(text) | {"command": command}
+        keep(record, result, time.time() - sum(record["seconds"].values()))
 
 
 def with_teacher(command: str, seed: int) -> list[str]:

@@ -17,6 +17,13 @@ def read(folder: str) -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text()) for path in sorted((RESULTS / folder).glob("*.json"))}
 
 
+def mean_and_half(values: np.ndarray) -> tuple[float, float]:
+    """The mean, and half of its 95 % interval by Student's t; NaN for a single value."""
+    if len(values) < 2:
+        return float(values.mean()), np.nan
+    return float(values.mean()), stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+
+
 def section(title: str, lead: str, head: str, lines: list[str]) -> list[str]:
     """A section with a table; nothing where there are no results."""
     columns = head.count("|") - 1
@@ -151,11 +158,6 @@ def backbones() -> list[str]:
     return section("Backbones without labels", lead, "| backbone | model | right by neighbours | pretraining |", lines)
 
 
-def half(values: np.ndarray) -> float:
-    """Half of the 95 % interval of a mean."""
-    return float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-
-
 def cold_start() -> list[str]:
     """Few labels: frozen, tuned, from scratch, on five draws of labels each."""
     groups = defaultdict(dict)
@@ -168,9 +170,10 @@ def cold_start() -> list[str]:
             setting = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in record["chosen"].items())
             less = ""
             if method != "scratch" and "scratch" in found:  # the same draws of labels
-                over = values - [one["accuracy"] for one in found["scratch"]["draws"]]
-                less = f"{over.mean():+.3f} ({over.mean() - half(over):+.3f} to {over.mean() + half(over):+.3f})"
-            shown = f"{values.mean():.3f}" + (f" ± {half(values):.3f}" if len(values) > 1 else "")
+                mean, half = mean_and_half(values - [one["accuracy"] for one in found["scratch"]["draws"]])
+                less = f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
+            mean, half = mean_and_half(values)
+            shown = f"{mean:.3f}" + (f" ± {half:.3f}" if len(values) > 1 else "")
             lines.append(f"| {task} | {count} | {method} | {shown} | {less} | {setting} |")
     lead = (
         "Accuracy on the test, mean of five draws of labels and half of its 95 % interval; each method chose one of "

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from rows import HEADLINES, ROWS
-from scipy import stats
-from sections import sections
+from sections import mean_and_half, sections
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -37,13 +36,6 @@ def accuracies(experiment: str, model: str, name: str = "accuracy") -> list[floa
         wanted = {"name": name, "model": model}.items()
         found += [r["value"] for r in record["results"] if wanted <= r.items() and r["on"]["role"] == "test"]
     return found
-
-
-def mean_and_half(values: np.ndarray) -> tuple[float, float]:
-    """The mean, and half of its 95 % interval by Student's t; NaN for a single value."""
-    if len(values) < 2:
-        return float(values.mean()), np.nan
-    return float(values.mean()), stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
 
 
 def row(language: str, experiment: str, model: str, names: tuple[str, str], paper: str) -> str | None:

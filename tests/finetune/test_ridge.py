@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge as Reference
 
 from juyi.data import Domain
 from juyi.finetune import METHODS
-from juyi.finetune.ridge import Sums
+from juyi.finetune.ridge import sums_of
 from juyi.nets import build_network
 from juyi.training import Rows
 
@@ -41,7 +41,7 @@ def test_errors_of_rows_that_were_not_fitted_come_from_the_sums():
     net = backbone(few)
     away = few.x[:, 0] > 6
     cpu = Rows(few, torch.device("cpu"))
-    held, rest = (Sums(net, cpu, np.flatnonzero(part)) for part in (away, ~away))
+    held, rest = (sums_of(net, cpu, np.flatnonzero(part)) for part in (away, ~away))
     weight, bias = rest.solve([10.0])[0]
     x = net.features(torch.from_numpy(few.x[away])).detach().double()
     wanted = (2.0 * np.eye(3)[few.y[away]] - 1.0 - (x @ weight.T + bias).numpy()) ** 2
@@ -56,7 +56,7 @@ def test_the_strength_is_that_of_the_least_error_in_folds():
 
     def chosen(few):
         cpu = Rows(few, torch.device("cpu"))
-        folds = [Sums(backbone(few), cpu, np.arange(k, few.size, 3)) for k in range(3)]
+        folds = [sums_of(backbone(few), cpu, np.arange(k, few.size, 3)) for k in range(3)]
         return method._strength(folds, folds[0] + folds[1] + folds[2])
 
     assert chosen(noise) > chosen(few)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -50,7 +51,7 @@ class Ridge(Finetuner):
         assert isinstance(head, nn.Linear)
 
         def solve() -> None:
-            folds = [Sums(net, few, np.arange(fold, few.size, FOLDS)) for fold in range(min(FOLDS, few.size))]
+            folds = [sums_of(net, few, np.arange(fold, few.size, FOLDS)) for fold in range(min(FOLDS, few.size))]
             every = sum(folds[1:], start=folds[0])
             strength = self._strength(folds, every) if self.strength is None else self.strength
             put(head, *every.solve([strength])[0])
@@ -68,35 +69,36 @@ class Ridge(Finetuner):
         return STRENGTHS[int(errors.argmin())]
 
 
+def sums_of(net: Network, few: Rows, index: np.ndarray) -> Sums:
+    """The sums over some labelled rows, of the features of a network."""
+    gram = torch.zeros(net.width + 1, net.width + 1, dtype=torch.float64)
+    products = torch.zeros(net.width + 1, net.outputs, dtype=torch.float64)
+    for start in range(0, len(index), ROWS_AT_ONCE):
+        some = index[start : start + ROWS_AT_ONCE]
+        x = compute(net, few, some, net.features)
+        x = torch.cat([x, torch.ones(len(x), 1)], 1)
+        gram += x.T @ x
+        products += x.T @ (2.0 * one_hot(few.y[some].cpu(), net.outputs).float() - 1.0)
+    return Sums(gram, products)
+
+
+@dataclass(frozen=True, eq=False)
 class Sums:
-    """What least squares needs of rows: XᵀX and XᵀY, with a column of ones in X; float64.
+    """What least squares needs of rows, with a column of ones in X; float64.
 
     Args:
-        net: the network whose features are meant.
-        few: labelled rows.
-        index: which of them.
+        gram: XᵀX, (d + 1)×(d + 1).
+        products: XᵀY, (d + 1)×C.
     """
 
-    def __init__(self, net: Network, few: Rows, index: np.ndarray) -> None:
-        self.gram = torch.zeros(net.width + 1, net.width + 1, dtype=torch.float64)
-        self.products = torch.zeros(net.width + 1, net.outputs, dtype=torch.float64)
-        for start in range(0, len(index), ROWS_AT_ONCE):
-            some = index[start : start + ROWS_AT_ONCE]
-            x = compute(net, few, some, net.features)
-            x = torch.cat([x, torch.ones(len(x), 1)], 1)
-            self.gram += x.T @ x
-            self.products += x.T @ (2.0 * one_hot(few.y[some].cpu(), net.outputs).float() - 1.0)
+    gram: Tensor
+    products: Tensor
 
     def __add__(self, other: Sums) -> Sums:
-        return self._with(self.gram + other.gram, self.products + other.products)
+        return Sums(self.gram + other.gram, self.products + other.products)
 
     def __sub__(self, other: Sums) -> Sums:
-        return self._with(self.gram - other.gram, self.products - other.products)
-
-    def _with(self, gram: Tensor, products: Tensor) -> Sums:
-        found = object.__new__(Sums)
-        found.gram, found.products = gram, products
-        return found
+        return Sums(self.gram - other.gram, self.products - other.products)
 
     def solve(self, strengths: Sequence[float]) -> list[tuple[Tensor, Tensor]]:
         """For each strength the weight, C×d, and the bias, C, of the least squares."""

@@ -96,15 +96,15 @@ def find_backbone(
     if (found := _run_of(name)) is not None:
         _refuse(weights, f"the model of {name} has its weights; drop it")
         return _of_run(name, *found, net)
-    own = ":" in name and not is_hub(name)
-    if name not in NETWORKS and not is_hub(name) and not own:
+    bare = name in NETWORKS or (":" in name and not is_hub(name))  # a network without weights
+    if not bare and not is_hub(name):
         kinds = (
             "pixels, the folder of a finished run, RUN/models/NAME, hub/NAME, or a named network or module:factory "
             "with --weights"
         )
         known = [PIXELS, *NETWORKS]
         raise SettingError(f"--backbone {name}: there is no such backbone; {nearest(name, known)}; it can be {kinds}")
-    if (name in NETWORKS or own) and weights is None:
+    if bare and weights is None:
         raise SettingError(f"--backbone {name}: is not trained by its name alone; give its --weights, or name a run")
     return _built(name, example, max(1, outputs), weights)
 
