@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -119,17 +119,23 @@ def learn(
 
 def under_its_name(name: str, net: Network, stages: StageGenerator) -> StageGenerator:
     """Yield a method's stages with its name before theirs, and let the records follow its network."""
+
+    def named(part: Stage | Step) -> Iterator[Stage | Step]:
+        part = replace(part, name=f"{name}: {part.name}")
+        yield part if isinstance(part, Step) else replace(part, serves=part.serves or net)
+
+    return through(stages, named)
+
+
+def through(stages: StageGenerator, change: Callable[[Stage | Step], Iterator[Stage | Step]]) -> StageGenerator:
+    """Yield what each part of a method becomes, one part or several, and return the network that serves."""
     while True:
         try:
             part = next(stages)
         except StopIteration as end:
             served: Network = end.value
             return served
-        yield (
-            replace(part, name=f"{name}: {part.name}")
-            if isinstance(part, Step)
-            else replace(part, name=f"{name}: {part.name}", serves=part.serves or net)
-        )
+        yield from change(part)
 
 
 def _begin(state: State, watcher: Watcher, store: Checkpoint | None, processes: Processes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -24,7 +24,7 @@ from juyi.training.average import WeightAverage
 from juyi.training.batches import Batch, Rows
 from juyi.training.checkpoint import Checkpoint
 from juyi.training.hyperparameters import Method, hyperparameter
-from juyi.training.learn import StageGenerator, Watcher, learn
+from juyi.training.learn import StageGenerator, Watcher, learn, through
 from juyi.training.precision import choose_precision
 from juyi.training.processes import Processes, take_from_first
 from juyi.training.serving import Served
@@ -150,15 +150,11 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
             change: what is done to each stage at last.
         """
         view = self.view()
-        while True:
-            try:
-                part = next(parts)
-            except StopIteration as end:
-                served: Network = end.value
-                return served
+
+        def seen(part: Stage | Step) -> Iterator[Stage | Step]:
             if isinstance(part, Step):
                 yield part
-                continue
+                return
             if view:
                 part = replace(part, over=Viewed(part.over, view))
             if self.max_norm:
@@ -170,6 +166,8 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
             yield change(part)
             if average:
                 yield Step("take the average", average.take)
+
+        return through(parts, seen)
 
     def adopt(self, served: Served) -> Self:
         """Take on the shape and the classes of a trained model, and its network unless there is one already."""
