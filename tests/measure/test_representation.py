@@ -54,6 +54,13 @@ def test_lidar_counts_the_directions_in_which_images_differ_and_not_those_of_the
     assert rank_me(views.reshape(-1, 5)) > 4.5  # which sees five
 
 
+def test_lidar_is_the_same_where_there_are_far_more_features_than_rows():
+    random = np.random.default_rng(4)
+    views = random.normal(size=(6, 1, 9)) * 4 + random.normal(size=(6, 3, 9))
+    turned = views @ np.linalg.qr(random.normal(size=(200, 9)))[0].T  # lengths and angles stay
+    assert lidar(turned) == pytest.approx(lidar(views), rel=1e-4)
+
+
 def test_alignment_and_uniformity_at_their_limits():
     random = np.random.default_rng(3)
     z = random.normal(size=(600, 64))

@@ -106,6 +106,9 @@ def lidar(views: np.ndarray, damping: float = 1e-4) -> float:
     x = np.asarray(views, np.float64)
     if x.ndim != 3 or min(x.shape[:2]) < 2 or not np.isfinite(x).all():
         raise DataError(f"views: N×q×d finite numbers are needed, two images and two views at least, not {x.shape}")
+    if x[..., 0].size < x.shape[2]:  # more features than rows: nothing differs outside the space that the rows span
+        flat = x.reshape(-1, x.shape[2])
+        x = (flat @ np.linalg.qr(flat.T)[0]).reshape(*x.shape[:2], -1)
     means = x.mean(1)
     between = np.cov(means, rowvar=False).reshape(x.shape[2], -1)
     apart = (x - means[:, None]).reshape(-1, x.shape[2])
