@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 BATCH, LEARNING_RATE, MOMENTUM, CLASSES = 64, 0.01, 0.9, 10
+SIMCLR_BATCH, SIMCLR_RATE, SIMCLR_TEMPERATURE = 128, 0.06, 0.2
 
 
 def trunk() -> nn.Sequential:
@@ -34,6 +35,15 @@ def label_head() -> nn.Sequential:
     return nn.Sequential(nn.Linear(768, 100), nn.ReLU(), nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, CLASSES))
 
 
+def small_airbench() -> nn.Sequential:
+    """Juyi's `airbench-0.5` for 3×32×32 floats: 128 features."""
+    layers: list[nn.Module] = [nn.Conv2d(3, 12, 2), nn.BatchNorm2d(12), nn.ReLU()]
+    for inputs, maps in ((12, 32), (32, 128), (128, 128)):
+        layers += [nn.Conv2d(inputs, maps, 3, 1, 1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(maps), nn.ReLU()]
+        layers += [nn.Conv2d(maps, maps, 3, 1, 1, bias=False), nn.BatchNorm2d(maps), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
 def critic(*last: nn.Module) -> nn.Sequential:
     """Its critic, and what a library wants after it."""
     return nn.Sequential(nn.Linear(768, 100), nn.ReLU(), nn.Linear(100, 1), *last)
@@ -43,6 +53,12 @@ def arrays(request: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The source's images (N×28×28, uint8) and labels, and the target's images (N×28×28×3, uint8)."""
     with np.load(request["data"]) as file:
         return file["source"], file["labels"], file["target"]
+
+
+def photographs_of(request: dict) -> tuple[np.ndarray, np.ndarray]:
+    """The photographs (N×32×32×3, uint8) and their classes, which nothing learns from."""
+    with np.load(request["data"]) as file:
+        return file["photographs"], file["kinds"]
 
 
 def floats(images: np.ndarray) -> np.ndarray:
@@ -112,23 +128,37 @@ class Clock:
         return {"wall_seconds": round(wall, 4), "processor_seconds": round(processor, 4)}
 
 
-def report(request: dict, spent: dict, epochs_steps: int, scores: Callable, counter: Counter, packages: tuple) -> None:
-    """Print the result: seconds, steps, the label loss on the first 2,000 source rows after training, versions."""
-    images, labels, _ = arrays(request)
+def report(request: dict, spent: dict, epochs_steps: int, learnt: dict, counter: Counter, packages: tuple) -> None:
+    """Print the result: seconds, steps, what shows that it learnt, versions."""
     steps = request["epochs"] * epochs_steps
     seen = counter.images
-    with torch.no_grad():
-        logits = torch.as_tensor(scores(images[:2000]))
     result = {
         **spent,
         "steps": steps,
-        "label_loss_after": round(float(cross_entropy(logits, torch.from_numpy(labels[:2000]))), 4),
+        **learnt,
         "threads": torch.get_num_threads(),
         "versions": {name: metadata.version(name) for name in packages},
     }
     if seen:
         result["images_a_step"] = round(seen / steps, 2)
     print("\nRESULT " + json.dumps(result))
+
+
+def label_loss(request: dict, scores: Callable) -> dict:
+    """The label loss on the first 2,000 source rows after training."""
+    images, labels, _ = arrays(request)
+    with torch.no_grad():
+        logits = torch.as_tensor(scores(images[:2000]))
+    return {"label_loss_after": round(float(cross_entropy(logits, torch.from_numpy(labels[:2000]))), 4)}
+
+
+def neighbours(request: dict, features: Callable) -> dict:
+    """The share of 1,000 photographs that are of the class of the nearest, by the cosine, of 2,000 others."""
+    photographs, kinds = photographs_of(request)
+    with torch.no_grad():
+        found = torch.nn.functional.normalize(torch.as_tensor(features(photographs[:3000])).float())
+    nearest = (found[2000:] @ found[:2000].T).argmax(1).numpy()
+    return {"nearest_neighbour_right": round(float((kinds[nearest] == kinds[2000:3000]).mean()), 4)}
 
 
 def asked() -> dict:

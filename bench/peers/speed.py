@@ -1,4 +1,4 @@
-"""DANN end to end: Juyi beside pytorch-adapt, SKADA and tllib; the same network, batch, optimiser and data, in one run.
+"""DANN and SimCLR end to end, Juyi beside its peers: the same network, batch, optimiser and data, in one run.
 
     JUYI_DATA=... python bench/peers/speed.py --rounds 5             every peer; adds the rounds that are missing
     JUYI_DATA=... python bench/peers/speed.py skada --threads 2
@@ -40,9 +40,10 @@ ROWS: dict[str, dict] = {
     "skada": {"worker": "skada", "workers": 0},
     "tllib, 0 workers": {"worker": "tllib", "workers": 0},
     "tllib, 2 workers": {"worker": "tllib", "workers": 2},
+    "lightly, 0 workers": {"worker": "lightly", "workers": 0, "against": "juyi_simclr"},
+    "lightly, 2 workers": {"worker": "lightly", "workers": 2, "against": "juyi_simclr"},
 }  # fmt: skip
 TURN = 1.0  # seconds
-JUYI = {name: {"worker": "juyi", "precision": name} for name in ("float32", "auto")}
 
 
 def main() -> None:
@@ -69,17 +70,25 @@ def main() -> None:
 
 
 def make_data(folder: Path) -> Path:
-    """MNIST and MNIST-M, 10,000 training images each, in a file that every environment can read."""
+    """10,000 training images each of MNIST, MNIST-M and CIFAR-10, in a file that every environment can read."""
+    photographs = juyi.load("cifar10@train[:10000]")
     source, target = juyi.load("mnist@train[:10000]"), juyi.load("mnist_m@train[:10000]")
     place = folder / "data.npz"
-    images = np.ascontiguousarray(target.x.transpose(0, 2, 3, 1))
-    np.savez(place, source=np.ascontiguousarray(source.x[:, 0]), labels=source.y.astype(np.int64), target=images)
+    images, pictures = (np.ascontiguousarray(domain.x.transpose(0, 2, 3, 1)) for domain in (target, photographs))
+    np.savez(
+        place, source=np.ascontiguousarray(source.x[:, 0]), labels=source.y.astype(np.int64), target=images,
+        photographs=pictures, kinds=photographs.y.astype(np.int64),
+    )  # fmt: skip
     return place
 
 
 def one_round(key: dict, data: Path, environments: Path) -> dict:
     """Train with Juyi, the peer, and Juyi with `--precision auto`, in turns of a second."""
-    order = [("juyi float32", JUYI["float32"]), (key["row"], ROWS[key["row"]]), ("juyi auto", JUYI["auto"])]
+    peer = ROWS[key["row"]]
+    plain, auto = (
+        (f"juyi {name}", {"worker": peer.get("against", "juyi"), "precision": name}) for name in ("float32", "auto")
+    )
+    order = [plain, (key["row"], peer), auto]
     load = os.getloadavg()[0]
     workers = [Worker(name, settings, key, data, environments) for name, settings in order]
     try:
@@ -104,7 +113,7 @@ class Worker:
     def __init__(self, name: str, settings: dict, key: dict, data: Path, environments: Path, **more) -> None:
         self.name, self.seconds, self.stopped, self.lines = name, 0.0, False, []
         kind = settings["worker"]
-        python = sys.executable if kind == "juyi" else str(environments / kind / "bin" / "python")
+        python = sys.executable if kind.startswith("juyi") else str(environments / kind / "bin" / "python")
         request = {"data": str(data), "epochs": key["epochs"], "threads": key["threads"], **settings, **more}
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the worker)
         self.process = subprocess.Popen(

@@ -62,7 +62,7 @@ common.report(
     request,
     spent,
     len(target) // common.BATCH,
-    scores,
+    common.label_loss(request, scores),
     counter,
     ("pytorch-adapt", "pytorch-ignite", "torch", "torchvision", "numpy"),
 )

@@ -54,4 +54,11 @@ def scores(images: np.ndarray) -> torch.Tensor:
     return net.module_.base_module_.eval()(torch.from_numpy(common.floats(images)))
 
 
-common.report(request, spent, len(target) // common.BATCH, scores, counter, ("skada", "skorch", "torch", "numpy"))
+common.report(
+    request,
+    spent,
+    len(target) // common.BATCH,
+    common.label_loss(request, scores),
+    counter,
+    ("skada", "skorch", "torch", "numpy"),
+)

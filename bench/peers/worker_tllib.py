@@ -76,4 +76,11 @@ def scores(images: np.ndarray) -> torch.Tensor:
     return classifier.eval()(torch.from_numpy(common.floats(images)))
 
 
-common.report(request, spent, steps, scores, counter, ("torch", "torchvision", "timm", "pillow", "numpy"))
+common.report(
+    request,
+    spent,
+    steps,
+    common.label_loss(request, scores),
+    counter,
+    ("torch", "torchvision", "timm", "pillow", "numpy"),
+)
