@@ -7,7 +7,7 @@ from typing import Any
 
 from cyclopts import App
 
-from juyi import adapt, distill, finetune, pretrain
+from juyi import adapt, distill, finetune, personalize, pretrain
 from juyi.adapt import online
 from juyi.cli import options
 from juyi.cli.adapt import finish
@@ -28,6 +28,8 @@ def register(app: App, arguments: Sequence[str]) -> None:
             pretrain.resume(folder, console=console, methods=pretrain.METHODS, net=given["net"])
         elif record.get("room") == "finetune":
             finetune.resume(folder, console=console, methods=finetune.METHODS, net=given["net"])
+        elif record.get("room") == "personalize":
+            personalize.resume(folder, console=console, methods=personalize.METHODS, net=given["net"])
         elif "online" in record:
             online.resume(folder, console=console, methods=online.METHODS, net=given["net"])
         else:

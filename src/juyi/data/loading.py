@@ -33,7 +33,13 @@ BUILT_IN: dict[str, tuple[Sequence[str], Callable[[str, str | None], Domain]]] =
 
 
 def load(
-    name: str | Path, *, label: str | None = None, seed: int = 0, skip_bad: bool = False, size: int | None = None
+    name: str | Path,
+    *,
+    label: str | None = None,
+    seed: int = 0,
+    skip_bad: bool = False,
+    size: int | None = None,
+    group: str | None = None,
 ) -> Domain:
     """Read data by name.
 
@@ -49,6 +55,7 @@ def load(
         seed: the same seed draws the same rows for `[:N]`.
         skip_bad: leave out images that cannot be read, and say so in the notes, instead of refusing the whole.
         size: height and width to resize images to, in pixels, at least 1; None for the commonest size among them.
+        group: the column of a table that says to which group (which client, say) a row belongs.
 
     Returns:
         The domain; its `notes` say what was converted, resized, skipped or ignored.
@@ -61,8 +68,10 @@ def load(
         >>> digits.x.shape, len(digits.classes)
         ((100, 1, 28, 28), 10)
     """
-    reader = _Reader(str(name), label, seed, skip_bad, size)
+    reader = _Reader(str(name), label, seed, skip_bad, size, group)
     domain = reader.read()
+    if group is not None and domain.group is None:
+        raise DataError(f"{name}: is no table, so it has no column {group} to tell groups by")
     if size is not None and not domain.is_images:
         raise DataError(
             f"{name}: holds {domain.x.shape[1]} features a row and no images, so a size means nothing; drop it"
@@ -79,6 +88,7 @@ class _Reader:
     seed: int
     skip_bad: bool
     size: int | None
+    group: str | None
 
     def read(self) -> Domain:
         if _exists(self.name):
@@ -161,9 +171,12 @@ class _Reader:
                 f"{path}: is nothing that can be read; give a folder of images, a .parquet, .csv or .npz file"
             )
         if kind == ".parquet":
-            return load_parquet(paths, choose, name=self.name, label=self.label, size=self.size, skip_bad=self.skip_bad)
+            return load_parquet(
+                paths, choose, name=self.name, label=self.label, size=self.size, skip_bad=self.skip_bad,
+                group=self.group,
+            )  # fmt: skip
         if kind == ".csv":
-            return load_csv(path, choose, name=self.name, label=self.label)
+            return load_csv(path, choose, name=self.name, label=self.label, group=self.group)
         return load_npz(path, choose, name=self.name)
 
     def _unknown(self, wanted: DataName) -> DataError:

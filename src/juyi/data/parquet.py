@@ -33,6 +33,7 @@ def load_parquet(
     label: str | None = None,
     size: int | None = None,
     skip_bad: bool = False,
+    group: str | None = None,
 ) -> Domain:
     """Read parquet files of one schema as one domain.
 
@@ -45,6 +46,7 @@ def load_parquet(
         label: the column of labels; None for `label` if there is one, or the only ClassLabel.
         size: see `decode`.
         skip_bad: see `decode`.
+        group: the column that says to which group a row belongs, or None.
 
     Raises:
         DataError: a file is damaged, a column is missing or of no use, or an image cannot be read.
@@ -59,7 +61,9 @@ def load_parquet(
         rows = choose(sum(file.metadata.num_rows for file in opened))
         if image is None:
             table = pa.concat_tables([pq.read_table(file) for file in files]).take(rows)
-            return domain_from_arrow(table, rows, label=label, class_names=class_names, name=name)
+            return domain_from_arrow(table, rows, label=label, class_names=class_names, name=name, group=group)
+        if group is not None:
+            raise DataError(f"{name}: holds images, and groups are told by a column in tables of numbers only")
         column = label_column(schema.names, label, class_names, name)
         labels = None
         if column is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +23,14 @@ class LabelColumnMissingError(DataError):
     """A table lacks the column that was named for the labels; a target may do so."""
 
 
-def load_csv(path: Path, choose: Callable[[int], np.ndarray], *, name: str, label: str | None = None) -> Domain:
+def load_csv(
+    path: Path,
+    choose: Callable[[int], np.ndarray],
+    *,
+    name: str,
+    label: str | None = None,
+    group: str | None = None,
+) -> Domain:
     """Read a CSV file: UTF-8, commas, one header line.
 
     Args:
@@ -29,6 +38,7 @@ def load_csv(path: Path, choose: Callable[[int], np.ndarray], *, name: str, labe
         choose: given the number of rows, gives the row numbers to keep.
         name: how the person refers to the file.
         label: the column of labels (an empty cell is an unlabelled row); None for `label` if there is one.
+        group: the column that says to which group (which client, say) a row belongs, or None.
 
     Raises:
         DataError: the file has no header or no row, a column is missing, or a feature is no finite number.
@@ -42,9 +52,11 @@ def load_csv(path: Path, choose: Callable[[int], np.ndarray], *, name: str, labe
 
     column = label_column(table.column_names, label, {}, name)
     labels = None if column is None else labels_from_text(table[column].to_pylist(), column, place)
-    features = [other for other in table.column_names if other != column]
+    check_group(table.column_names, group, column, name)
+    features = [other for other in table.column_names if other not in (column, group)]
     x = _numbers_from_text(table, features, name, place, label)
-    return _domain(x, labels, features, rows, name)
+    found = _domain(x, labels, features, rows, name)
+    return found if group is None else grouped(found, table[group].to_pylist())
 
 
 def domain_from_arrow(
@@ -54,6 +66,7 @@ def domain_from_arrow(
     label: str | None,
     class_names: Mapping[str, Sequence[str]],
     name: str,
+    group: str | None = None,
 ) -> Domain:
     """Turn a typed table of numeric columns, with or without labels, into a domain.
 
@@ -63,6 +76,7 @@ def domain_from_arrow(
         label: the column of labels, or None to find it (see `label_column`).
         class_names: the names of the codes in columns that have such names.
         name: how the person refers to the table.
+        group: the column that says to which group a row belongs, or None.
 
     Raises:
         DataError: a feature column holds something else than finite numbers.
@@ -73,7 +87,8 @@ def domain_from_arrow(
 
     column = label_column(table.column_names, label, class_names, name)
     labels = None if column is None else labels_from_arrow(table[column], column, place, class_names.get(column))
-    features = [other for other in table.column_names if other != column]
+    check_group(table.column_names, group, column, name)
+    features = [other for other in table.column_names if other not in (column, group)]
     text = [c for c in features if not _is_numeric(table.schema.field(c).type)]
     if text:
         raise _text_refused(name, text, label)
@@ -81,7 +96,32 @@ def domain_from_arrow(
     for j, feature in enumerate(features):
         values = pc.cast(table[feature], pa.float64(), safe=False).to_numpy()
         x[:, j] = _finite(values, feature, place)
-    return _domain(x, labels, features, rows, name)
+    found = _domain(x, labels, features, rows, name)
+    return found if group is None else grouped(found, table[group].to_pylist())
+
+
+def check_group(columns: Sequence[str], group: str | None, label: str | None, name: str) -> None:
+    """Raise an error if the column of the groups is not there, or is that of the labels."""
+    if group is None:
+        return
+    if group not in columns:
+        raise DataError(f"{name}: there is no column {group} to tell groups by; {nearest(group, columns)}")
+    if group == label:
+        raise DataError(f"{name}: column {group} holds the labels, so it cannot tell groups too; name another")
+
+
+def grouped(domain: Domain, cells: Sequence[Any]) -> Domain:
+    """Put the rows with the same cell into one group, in the order of the cells' text.
+
+    >>> rows = Domain(np.zeros((3, 1), np.float32), name="here")
+    >>> found = grouped(rows, ["b", "a", "b"])
+    >>> found.group.tolist(), found.groups
+    ([1, 0, 1], ('a', 'b'))
+    """
+    words = [str(cell).strip() for cell in cells]
+    names = sorted(set(words))
+    code = {word: number for number, word in enumerate(names)}
+    return replace(domain, group=np.array([code[word] for word in words], np.int64), groups=tuple(names))
 
 
 def label_column(

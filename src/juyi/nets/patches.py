@@ -73,4 +73,4 @@ class Patches(nn.Module):
         against = torch.cat([-2.0 * self.centres, torch.ones_like(self.centres[:, :1])], 1)
         distances = torch.addmm(self.centres.square().sum(1), rows.flatten(0, 2), against.T).clamp_(min=0.0).sqrt_()
         activations = (distances.mean(1, keepdim=True) - distances).relu_()
-        return adaptive_avg_pool2d(activations.unflatten(0, rows.shape[:3]).movedim(3, 1), 2).flatten(1)
+        return adaptive_avg_pool2d(activations.view(*rows.shape[:3], -1).movedim(3, 1), 2).flatten(1)

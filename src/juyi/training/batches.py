@@ -103,6 +103,15 @@ class Rows:
         other.said = scores.to(self._x.device)
         return other
 
+    def part(self, index: np.ndarray) -> Rows:
+        """These rows, as rows of their own."""
+        other, at = copy.copy(self), torch.from_numpy(index).to(self._x.device)
+        other._x, other.y, other.labelled = (t.index_select(0, at) for t in (self._x, self.y, self.labelled))
+        other.group = None if self.group is None else self.group.index_select(0, at)
+        other.said = None if self.said is None else self.said.index_select(0, at)
+        other.labelled_rows, other.size = np.flatnonzero(other.labelled.cpu().numpy()), len(index)
+        return other
+
     def take(self, rows: np.ndarray) -> Batch:
         """Return these rows as a batch."""
         index = torch.from_numpy(rows).to(self._x.device)

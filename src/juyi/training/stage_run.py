@@ -203,7 +203,8 @@ def run_stage(run: StageRun, after_step: Callable[[StageRun], None] | None = Non
                 _take_turn(run, part, batch)
             run.step += 1
             for follow in run.stage.after_step:
-                follow()
+                for name, value in (follow() or {}).items():
+                    run.sums[name] = run.sums.get(name, 0.0) + value
             if run.step == run.total_steps and not run.is_finite():  # no loss comes after it to tell
                 raise TrainingDivergedError(_diverged(run, "the last update left weights that are not finite numbers"))
             if after_step:

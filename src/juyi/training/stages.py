@@ -102,7 +102,9 @@ class Stage:
         epochs: passes over the larger domain.
         keeps: what else changes while the stage runs (running averages, memories): anything with a state dict.
         serves: the network that would serve if training ended with this stage; None is the method's own.
-        after_step: called, in order, when a step's turns are done (to follow an average, say).
+        after_step: called, in order, when a step's turns are done (to follow an average, say); figures that they
+            return, by name, are shown beside the losses.
+        unit: what a pass is called where it is shown.
     """
 
     name: str
@@ -111,7 +113,8 @@ class Stage:
     epochs: int
     keeps: Sequence[Any] = ()
     serves: Network | None = None
-    after_step: Sequence[Callable[[], None]] = ()
+    after_step: Sequence[Callable[[], Mapping[str, float] | None]] = ()
+    unit: str = "epoch"
 
     def then(self, function: Callable[[], None], **changes: Any) -> Stage:
         """Return this stage with `changes` and one more function that is called after each step."""

@@ -92,7 +92,7 @@ class Log(Silent):
             "epochs": run.stage.epochs,
             "step": run.step,
             "losses": {name: round(value, 6) for name, value in run.mean_losses().items()},
-            "learning_rate": run.recipes[0].rate(run.progress),
+            "learning_rate": run.recipes[0].rate(run.progress) if run.recipes else None,
             "seconds": round(self.seconds, 2),
         }
         try:
@@ -172,7 +172,7 @@ class Bar(Silent):
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            TextColumn(f"{run.stage.unit} {{task.fields[epoch]}}/{{task.fields[epochs]}}"),
             TextColumn("{task.fields[losses]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -202,10 +202,8 @@ class Bar(Silent):
             self._bar.update(self._task, completed=run.step, epoch=epoch, losses=losses)
         else:
             left = (now - self._started) / max(1, run.step - self._first_step) * (run.total_steps - run.step)
-            self.console.print(
-                f"{self.model}: {run.stage.name}, epoch {epoch}/{run.stage.epochs}, {losses}, {left:.0f} s left",
-                highlight=False,
-            )
+            at = f"{run.stage.unit} {epoch}/{run.stage.epochs}"
+            self.console.print(f"{self.model}: {run.stage.name}, {at}, {losses}, {left:.0f} s left", highlight=False)
 
     def stage_ends(self, run: StageRun) -> None:
         """Close the bar and say how it went."""
@@ -213,7 +211,7 @@ class Bar(Silent):
         losses = ", ".join(f"{name} {value:.3f}" for name, value in run.mean_losses().items())
         seconds = self.clock() - self._started
         self.console.print(
-            f"{self.model}: {run.stage.name}: {run.stage.epochs} epochs in {seconds:.0f} s, {losses}",
+            f"{self.model}: {run.stage.name}: {run.stage.epochs} {run.stage.unit}s in {seconds:.0f} s, {losses}",
             highlight=False,
         )
 

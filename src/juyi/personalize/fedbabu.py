@@ -1,0 +1,40 @@
+"""FedBABU: the body alone learns, under a head that never does; fine-tuning comes at the end."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from juyi.personalize.base import Personaliser, Shared
+from juyi.personalize.client import Client
+from juyi.personalize.vector import Vector
+from juyi.training import hyperparameter
+
+
+class FedBABU(Personaliser):
+    """All clients move the body under the same random head, which stays as it is; then each fine-tunes body and head.
+
+        φ_i ← SGD(φ; h₀),   φ ← Σ n_i φ_i / Σ n_i;   in the end (φ_i, h_i) ← SGD(φ, h₀)
+
+    Source: J. Oh, S. Kim, S.-Y. Yun, "FedBABU: Toward Enhanced Representation for Federated Image Classification",
+    ICLR 2022, algorithm 1 and section 5.
+    """
+
+    tuning_epochs: int = hyperparameter(default=5, help="passes of fine-tuning in the end", low=1, high=10_000)
+    tunes: str = hyperparameter(default="all", help="what is fine-tuned", choices=("all", "head"))
+
+    def init_shared(self, model: Vector) -> Shared:
+        """φ."""
+        return {"body": model.copy("body")}
+
+    def local_update(self, client: Client, shared: Shared) -> dict[str, Tensor]:
+        """φ_i ← SGD(φ; h₀)."""
+        client.load(client.beginning)
+        client.load(shared["body"], "body")
+        client.learn(client.net.body)
+        return {"body": client.model.copy("body")}
+
+    def personalize(self, client: Client, shared: Shared) -> None:
+        """(φ_i, h_i) ← SGD(φ, h₀)."""
+        client.load(client.beginning)
+        client.load(shared["body"], "body")
+        client.learn(*((client.net.head,) if self.tunes == "head" else ()), epochs=self.tuning_epochs)
