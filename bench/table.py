@@ -138,8 +138,8 @@ def peers_table() -> list[str]:
         return []
     lines = [
         "\n## Beside its peers, end to end\n",
-        "Seconds of the peer over Juyi's, from data in memory to a trained model: median (least to most) of rounds.  With",
-        "lightly it is SimCLR, with the others DANN.",
+        "Seconds of the peer over Juyi's, from data in memory to a trained model: median (least to most) of rounds.",
+        "With lightly it is SimCLR, with the others DANN.",
         "What is compared: `bench/peers/README.md`.\n",
         "| peer | threads | in float32 | with `--precision auto` | rounds |",
         "| --- | --- | --- | --- | --- |",
