@@ -156,7 +156,7 @@ class Federation:
     def stage(self) -> Stage:
         """The rounds as a stage: each is a step, so that they are watched and stored like any other learning."""
         return Stage(
-            "rounds", over=Steps(1), turns=[], epochs=self.method.rounds, keeps=[self], after_step=[self.next_round],
+            "clients learn", over=Steps(1), turns=[], epochs=self.method.rounds, keeps=[self], after_step=[self.next_round],
             unit="round",
         )  # fmt: skip
 
