@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from juyi.personalize.base import Personaliser, Shared
@@ -18,6 +20,8 @@ class FedBABU(Personaliser):
     Source: J. Oh, S. Kim, S.-Y. Yun, "FedBABU: Toward Enhanced Representation for Federated Image Classification",
     ICLR 2022, algorithm 1 and section 5.
     """
+
+    looks: ClassVar[int] = 3
 
     tuning_epochs: int = hyperparameter(default=5, help="passes of fine-tuning in the end", low=1, high=10_000)
     tunes: str = hyperparameter(default="all", help="what is fine-tuned", choices=("all", "head"))

@@ -20,9 +20,6 @@ from juyi.training import Processes, Rows, Settings, Stage, Steps, derive_seed, 
 Own = dict[int, dict[str, Tensor]]
 """What each client that has taken part keeps, by its number."""
 
-LOOKS = 10
-"""How often, at most, the clients' held-out rows are asked which round was best."""
-
 
 class Federation:
     """A method, a server and clients; `next_round` goes through one round.
@@ -104,7 +101,7 @@ class Federation:
             self.shared = self.method.aggregate(self.shared, updates, len(self.clients))
         self.round += 1
         figures = {"label": float(np.mean([loss for *_, loss in answered]))} if answered else {}
-        if self.round % -(-self.method.rounds // LOOKS) == 0 or self.round == self.method.rounds:
+        if self.round % -(-self.method.rounds // self.method.looks) == 0 or self.round == self.method.rounds:
             figures["held_out"] = self._look()
         return figures
 

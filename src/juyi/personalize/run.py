@@ -194,6 +194,7 @@ class _Work:
     processes: Processes
     console: Console
     device: torch.device = field(init=False)
+    dtype: torch.dtype | None = None
 
     def carry_out(self) -> RunFolder:
         """Go through the rounds of every method, then look at each client's models."""
@@ -217,9 +218,12 @@ class _Work:
 
     def _federation(self, method: Personaliser, clients: list[ClientRows]) -> Federation:
         net = build(method, self.given).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        first = clients[0].rows.take(np.arange(min(method.batch, clients[0].rows.size)))
-        dtype = take_from_first(choose_precision(self.method.precision, net, first, self.device), self.processes)
-        settings = Settings(method.random_state, self.device, dtype, self.processes)
+        if self.dtype is None:
+            first = clients[0].rows.take(np.arange(min(method.batch, clients[0].rows.size)))
+            self.dtype = take_from_first(
+                choose_precision(self.method.precision, net, first, self.device), self.processes
+            )
+        settings = Settings(method.random_state, self.device, self.dtype, self.processes)
         return Federation(method, Vector(net), clients, settings)
 
     def _learn(self, name: str, method: Personaliser, clients: list[ClientRows]) -> Federation:
