@@ -49,7 +49,7 @@ class Personaliser(Augmented):
     """Another method whose rounds these are to the bit, and which need not be gone through twice."""
 
     looks: ClassVar[int] = 10
-    """How often, at most, the clients' held-out rows are asked which round was best; seldom where asking is training."""
+    """How often, at most, held-out rows are asked which round was best; seldom where asking is training."""
 
     net: str | nn.Module = hyperparameter(
         default="auto", help="network: a name, module:factory, hub/NAME, its folder, or auto (by the data's shape)"

@@ -122,7 +122,8 @@ class Federation:
         value = self.mean_held_out()
         self.looks.append([self.round, round(value, 4)])
         if value > self.best[0]:
-            self.best = (value, self.round, dict(self.shared), {k: dict(own) for k, own in self.own.items()})
+            own = {number: dict(entries) for number, entries in self.own.items()}
+            self.best = (value, self.round, dict(self.shared), own)
         return value
 
     def mean_held_out(self) -> float:
@@ -153,8 +154,8 @@ class Federation:
     def stage(self) -> Stage:
         """The rounds as a stage: each is a step, so that they are watched and stored like any other learning."""
         return Stage(
-            "clients learn", over=Steps(1), turns=[], epochs=self.method.rounds, keeps=[self], after_step=[self.next_round],
-            unit="round",
+            "clients learn", over=Steps(1), turns=[], epochs=self.method.rounds, unit="round", keeps=[self],
+            after_step=[self.next_round],
         )  # fmt: skip
 
     def state_dict(self) -> dict[str, Any]:
