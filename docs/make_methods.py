@@ -24,13 +24,14 @@ sys.path.insert(0, str(HERE.parent / "bench"))
 import table  # noqa: E402  (bench/table.py: the figures of all pages are computed there)
 
 FLOOR = "source_only"
-FLOORS = {"distill": "student_alone", "pretrain": "untrained", "finetune": "from_scratch"}
+FLOORS = {"distill": "student_alone", "pretrain": "untrained", "finetune": "from_scratch", "personalize": "fedavg"}
 """What stands beside the methods of a room, where that is another model: it gives the cost, and the first figure."""
 FLOOR_WORDS = {
     "source_only": ("source only", "仅源域"),
     "student_alone": ("the student alone", "学生只用标签"),
     "untrained": ("the untrained network", "未训练的网络"),
     "from_scratch": ("the network from scratch", "从头训练的网络"),
+    "fedavg": ("the general model", "通用模型"),
 }
 PAGES = {"en": HERE / "methods.md", "zh": HERE / "methods.zh-CN.md"}
 
@@ -74,6 +75,22 @@ CHINESE = {
     "l2sp": "一起调，但把主干拉向它开始的地方。",
     "lora": "每层只加一个低秩的改变，归一化的统计量不变；最后并入权重。",
     "fixmatch": "少量标签加大量没有标签的样本：弱增强下有把握的预测当作强增强样本的标签。",
+    "local": "每个客户只用自己的样本学，什么都不发送；个性化要胜过它才算有用。",
+    "fedavg": "一个模型给所有人：每个客户在自己的样本上学一遍，服务器把大家发来的模型取平均。",
+    "fedavg_ft": "轮次同 FedAvg；最后每个客户在自己的样本上继续学，若留出的样本答得更差就退回通用模型。",
+    "fedprox": "FedAvg，但每个客户被拉向收到的模型，走不远。",
+    "scaffold": "FedAvg，但每一步都减去这个客户的梯度与大家不同的那部分。",
+    "fedper": "主干大家共享，分类头各用各的。",
+    "fedrep": "先学自己的分类头，再在它之下学共享的主干。",
+    "fedbabu": "只有主干学，分类头一直是同一个随机的；最后每个客户再微调。",
+    "fedbn": "除批归一化外全部共享；适合输入样子不同的客户。",
+    "ditto": "每个客户参加 FedAvg，同时养一个自己的模型，并拉向通用模型。",
+    "fedala": "每次学之前，逐个权重地决定让通用模型的分类头进来多少。",
+    "knn_per": "通用模型的回答，加上自己样本里特征最近的邻居的投票；每个客户自己定两者的比例。",
+    "feddbe": "客户特征里独有的部分是一个自己的向量，加到特征上；其余共享。",
+    "apfl": "用自己的模型和通用模型的混合，混合的比例也在学。",
+    "fedproto": "不共享权重，只共享每一类特征的平均；各自的特征被拉向它们。",
+    "personalize.auto": "先看客户之间差别多大，训练几种合适的方法，再由留出的样本选一个。",
     "mme": "半监督：分类头让目标样本的预测熵变大，特征让它变小，目标样本因此聚到各类周围。",
 }
 """What each method does, in Chinese; a method without a line here is described in English."""
@@ -100,6 +117,12 @@ ROOM_LINES = {
     "finetune": (
         "`juyi finetune BACKBONE FEW --method NAME`: a classifier from a backbone and a few labels.",
         "`juyi finetune BACKBONE FEW --method NAME`：由主干和少量标签得到分类器。",
+    ),
+    "personalize": (
+        "`juyi personalize CLIENTS --method NAME`: a model for each client out of what all can teach. `local`, "
+        "`fedavg` and `fedavg_ft` are trained beside whatever is named.",
+        "`juyi personalize CLIENTS --method NAME`：从大家能教的东西里，给每个客户一个模型。不论选哪种方法，旁边都会"
+        "训练 `local`、`fedavg` 和 `fedavg_ft`。",
     ),
 }
 """How the methods of a room are used; a room without a line here is only named."""

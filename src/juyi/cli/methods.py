@@ -10,7 +10,7 @@ from cyclopts import App
 from rich.table import Table
 from rich.text import Text
 
-from juyi import adapt, distill, finetune, pretrain
+from juyi import adapt, distill, finetune, personalize, pretrain
 from juyi.adapt import online
 from juyi.cli import options
 from juyi.errors import SettingError, nearest
@@ -22,6 +22,7 @@ ROOMS: dict[str, dict[str, type[Method]]] = {
     "distill": dict(distill.METHODS),
     "pretrain": dict(pretrain.METHODS),
     "finetune": dict(finetune.METHODS),
+    "personalize": dict(personalize.METHODS),
 }
 
 
