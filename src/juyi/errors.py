@@ -35,6 +35,21 @@ class SettingError(InputError, ValueError):
     """A hyperparameter or option has a name that does not exist, or a value out of its range."""
 
 
+class NoClassesError(SettingError):
+    """Classes are asked of a backbone, which has features and none.
+
+    Args:
+        where: what asks for them; None where that is plain.
+    """
+
+    def __init__(self, where: str | None = None) -> None:
+        asked = "" if where is None else f"{where}: "
+        super().__init__(
+            f"{asked}the model is a backbone, which has features and no classes; make a classifier of it with juyi "
+            "finetune"
+        )
+
+
 class RunFolderError(InputError):
     """A run folder is missing, occupied, incomplete or not a run folder."""
 

@@ -14,7 +14,7 @@ from juyi.data import as_domain, conform
 from juyi.data.classes import adopt_classes, for_regression
 from juyi.data.domain import Domain
 from juyi.data.doors import check_order
-from juyi.errors import ClassesDifferError, SettingError
+from juyi.errors import ClassesDifferError, NoClassesError, SettingError
 from juyi.nets import TARGET, Network, is_hub
 from juyi.runs import RunFolder
 from juyi.training.batches import Rows
@@ -53,10 +53,15 @@ class Served:
         """Whether the network tells a number, in the labels' unit, and no class."""
         return self.net.label_scale is not None
 
+    def fit_shape(self, domain: Domain) -> Domain:
+        """Bring a domain to the shape of the model; another kind, or columns in another order, are refused."""
+        check_order(domain, self.columns, "the model")
+        return conform(domain, self.shape)
+
     def adopt(self, domain: Domain) -> Domain:
         """Bring a domain to the shape and the classes of the model; a class that it does not know is refused."""
-        check_order(domain, self.columns, "the model")
-        domain = conform(domain, self.shape)
+        self.check_classifier()
+        domain = self.fit_shape(domain)
         if self.tells_numbers:
             return for_regression(domain, Domain(domain.x, np.zeros(domain.size, np.float32), name="the model"))
         known = Domain(domain.x, classes=tuple(str(label) for label in self.classes), name="the model")
@@ -93,17 +98,13 @@ class Served:
         predicted: np.ndarray = scores[:, 0] if self.tells_numbers else self.classes[scores.argmax(1)]
         return predicted
 
-    def check_classifier(self) -> None:
-        """Raise a `SettingError` if it is a backbone, which answers nothing."""
+    def check_classifier(self, where: str | None = None) -> None:
+        """Raise a `NoClassesError` if it is a backbone, which answers nothing; `where` says what asks."""
         if self.net.is_backbone:
-            raise SettingError(
-                "the model is a backbone, which has features and no classes; make a classifier of it with juyi finetune"
-            )
+            raise NoClassesError(where)
 
     def _compute(self, X: Any, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        given = as_domain(X)
-        check_order(given, self.columns, "the model")
-        rows = Rows(conform(given, self.shape), next(iter(self.net.state_dict().values())).device)
+        rows = Rows(self.fit_shape(as_domain(X)), next(iter(self.net.state_dict().values())).device)
         computed: np.ndarray = compute(self.net, rows, np.arange(rows.size), function).numpy()
         return computed
 

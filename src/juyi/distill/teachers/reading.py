@@ -99,6 +99,7 @@ def is_code(name: str) -> bool:
 
 def of_served(served: Served, name: str) -> Teacher:
     """Return the model of a run as a teacher."""
+    served.check_classifier(f"TEACHER {name}")
     if served.tells_numbers:
         raise SettingError(f"{name}: tells numbers, and distillation is for classes; name another run")
     classes, scale = served.classes.tolist(), scale_of(served.net)
