@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from juyi.errors import DataError, SettingError
-from juyi.measure import alignment, lidar, neighbour_scores, rank_me, uniformity
+from juyi.measure import alignment, cosine_agreement, lidar, neighbour_scores, rank_me, uniformity
 
 
 def test_votes_equal_the_sum_written_out():
@@ -59,6 +59,21 @@ def test_lidar_is_the_same_where_there_are_far_more_features_than_rows():
     views = random.normal(size=(6, 1, 9)) * 4 + random.normal(size=(6, 3, 9))
     turned = views @ np.linalg.qr(random.normal(size=(200, 9)))[0].T  # lengths and angles stay
     assert lidar(turned) == pytest.approx(lidar(views), rel=1e-4)
+
+
+def test_the_cosine_of_two_models_looks_at_directions_from_the_mean():
+    random = np.random.default_rng(0)
+    one = random.normal(size=(300, 16)) + 50.0  # a large part in common, which says nothing of any row
+    turned = np.linalg.qr(random.normal(size=(16, 16)))[0]
+    near = one + 0.1 * random.normal(size=one.shape)
+    assert cosine_agreement(one, one) == pytest.approx(1.0)
+    assert cosine_agreement(one, 3.0 * one - 2.0 * one.mean(0)) == pytest.approx(1.0)  # longer, about the same middle
+    assert cosine_agreement(one @ turned, near @ turned) == pytest.approx(cosine_agreement(one, near))
+    assert 0.99 < cosine_agreement(one, near) < 1.0
+    assert abs(cosine_agreement(one, np.roll(one, 1, 0))) < 0.1
+    for wrong in (one[1:], one[:, 1:], np.where(one == one[0, 0], np.nan, one)):
+        with pytest.raises(DataError, match="second"):
+            cosine_agreement(one, wrong)
 
 
 def test_alignment_and_uniformity_at_their_limits():

@@ -27,7 +27,7 @@ from juyi.measure.maps import joint_map
 from juyi.measure.margin import margin_bound
 from juyi.measure.proxy import proxy_a_distance
 from juyi.measure.rejection import certainty, rejection_threshold
-from juyi.measure.representation import alignment, lidar, neighbour_scores, rank_me, uniformity
+from juyi.measure.representation import alignment, cosine_agreement, lidar, neighbour_scores, rank_me, uniformity
 from juyi.measure.separability import gbc, h_score, trans_rate
 from juyi.measure.sequential import Settled, labels_left, labels_to_settle, settle, settle_hint
 from juyi.measure.settled import verdict_from_labels
@@ -68,6 +68,7 @@ __all__ = [
     "collapse_warnings",
     "confidence_transport",
     "coral_distance",
+    "cosine_agreement",
     "dis2_bound",
     "energy_distance",
     "error_reduction",

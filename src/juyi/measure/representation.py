@@ -151,6 +151,34 @@ def uniformity(features: np.ndarray) -> float:
     return float(np.log(np.exp(-2.0 * distance).mean()))
 
 
+def cosine_agreement(first: np.ndarray, second: np.ndarray) -> float:
+    """Return how alike two models' features of the same rows are: the mean over rows of cos(f − m, g − m).
+
+    m is the mean of the first model's rows f.  Without it, features that all have a large part in common would be
+    alike whatever rows they are of.
+
+    Args:
+        first: float, N×d.
+        second: float, N×d, row by row of the same rows.
+
+    Returns:
+        1 where each row keeps its direction from the mean; about 0 where rows were swapped for others.
+
+    Raises:
+        DataError: NaN, or another shape.
+
+    Example:
+        >>> features = np.array([[9.0, 1.0], [9.0, -1.0]])
+        >>> cosine_agreement(features, features), cosine_agreement(features, features[::-1])
+        (1.0, -1.0)
+    """
+    one, other = matrix(first, "first"), matrix(second, "second")
+    if one.shape != other.shape:
+        raise DataError(f"second: has shape {other.shape}, but first {one.shape}; give features of the same rows")
+    middle = one.mean(0)
+    return float((unit(one - middle) * unit(other - middle)).sum(1).mean())
+
+
 def unit(features: np.ndarray) -> np.ndarray:
     """Give each row the length 1; a row of zeros stays.
 
