@@ -13,6 +13,7 @@ import juyi
 from juyi.adapt import DANN, SourceOnly
 from juyi.errors import SettingError
 from juyi.nets import Network, Standardise, build_network
+from juyi.nets.heads import NoHead
 from juyi.portable import OnnxModel, compare, write_onnx
 from juyi.portable.writing import noise
 from juyi.training import Served
@@ -56,6 +57,40 @@ def test_named_networks_answer_the_same_for_any_number_of_rows(tmp_path, name, s
         found = compare(model, written, x[:rows].numpy())
         assert found.differ == 0 and found.largest <= 1e-4 * found.size
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["model.onnx"]  # one file, nothing beside it
+
+
+@pytest.mark.parametrize("name, batch_norm", [("cnn_small-0.2", "domain"), ("resnet18-0.1", "shared")], ids=str)
+def test_a_backbone_gives_the_features_of_any_number_of_rows(tmp_path, name, batch_norm):
+    x = images(3, 32, 32, rows=40)
+    net = build_network(name, x, 3, batch_norm=batch_norm, head="none")
+    net(x, "source")
+    net(x, "target")
+    model = Served(net.eval(), (3, 32, 32), ())
+    path = write_onnx(model, tmp_path / "model.onnx", x.numpy())
+    graph = onnx.load(path).graph
+    assert [output.name for output in graph.output] == ["features"]
+    assert [dim.dim_value for dim in graph.output[0].type.tensor_type.shape.dim][1:] == [net.width]
+    written = OnnxModel(path)
+    assert written.is_backbone and written.classes is None and not written.tells_numbers and written.batch is None
+    for rows in (1, 7, 40):
+        assert np.allclose(written.features(x[:rows].numpy()), model.features(x[:rows].numpy()), rtol=1e-4, atol=1e-4)
+        assert compare(model, written, x[:rows].numpy()).differ == 0
+
+
+def test_features_of_a_faint_row_count_as_much_as_those_of_a_bright_one():
+    """By the largest value of all rows, an error in a row of small features would not be seen."""
+    net = Network(Standardise(torch.zeros(1), torch.ones(1)), nn.Flatten(), NoHead(), 64, 3, "own").eval()
+    model, rows = Served(net, (1, 8, 8), ()), np.full((2, 1, 8, 8), 250, np.uint8)
+    rows[0] = 1
+
+    class Written:
+        def scores(self, rows):
+            found = model.scores(rows)
+            found[0, :32] *= 1.2
+            return found
+
+    found = compare(model, Written(), rows)
+    assert found.differ == 1 and found.largest < 1e-3 * found.size
 
 
 def test_methods_of_adaptation_tables_and_numbers_are_exported(tmp_path):

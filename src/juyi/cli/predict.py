@@ -97,7 +97,7 @@ def _of_run(given: dict[str, Any]) -> _Asked:
     folder = RunFolder.open(given["run"])
     model = folder.find_model(given["model"])
     served = read_run(folder, model, given["net"])
-    served.check_classifier()
+    served.check_classifier(str(folder.path))
     threshold = -np.inf
     if given["unknown"] and served.tells_numbers:
         raise SettingError(f"--unknown: is for classes, but {folder.path} tells numbers; leave it out")
@@ -113,6 +113,7 @@ def _of_file(given: dict[str, Any]) -> _Asked:
         if given[option]:
             raise SettingError(f"--{option}: is for runs, and {path} is one model without its run; leave it out")
     file = OnnxModel(path)
+    file.check_classifier(path)
     shape = tuple(length for length in file.shape if length is not None)
     if len(shape) < len(file.shape):
         raise SettingError(f"{path}: does not say what size its rows have; export it with one")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from juyi.errors import SettingError
+from juyi.errors import NoClassesError, SettingError
 
 NUMBER_TYPES = {
     "tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16
@@ -19,6 +19,8 @@ FLOATS = (1, 10, 11, 16)
 """What ONNX calls the kinds of numbers that weights are of: float, float16, double, bfloat16."""
 DESCRIPTION = "juyi"
 """The key under which a file that Juyi wrote says what its rows and its answers are."""
+SCORES, FEATURES = "scores", "features"
+"""What a file that Juyi wrote calls what it gives: scores (or a number), or the features of a backbone."""
 
 
 class OnnxModel:
@@ -42,6 +44,7 @@ class OnnxModel:
         classes: the names of its classes, in the order of its scores, if Juyi wrote it and it tells classes.
         columns: the names of the features of a table, likewise.
         tells_numbers: whether Juyi wrote it, and it tells numbers.
+        is_backbone: whether Juyi wrote it, and it gives features.
 
     Raises:
         SettingError: the extra is missing, or the file is absent, damaged, or of another form.
@@ -111,25 +114,48 @@ class OnnxModel:
     def _read_description(self, where: str) -> None:
         self.classes: tuple[str, ...] | None = None
         self.columns: tuple[str, ...] = ()
-        self.tells_numbers = False
+        self.tells_numbers = self.is_backbone = False
         text = self._session.get_modelmeta().custom_metadata_map.get(DESCRIPTION)
         if text is None:
             return
-        outputs = self._session.get_outputs()[0].shape[-1]
+        output = self._session.get_outputs()[0]
+        self.is_backbone = output.name == FEATURES
         try:
             said = json.loads(text)
             classes, columns = said["classes"], said["columns"]
             if not _words(columns) or not (classes is None or _words(classes)):
                 raise ValueError("its names are no words")
-            if len(classes or (None,)) != outputs:
-                raise ValueError(f"{len(classes or (None,))} names for {outputs} scores")
+            if self.is_backbone and classes is not None:
+                raise ValueError(f"{len(classes)} names of classes for features")
+            if not self.is_backbone and len(classes or (None,)) != output.shape[-1]:
+                raise ValueError(f"{len(classes or (None,))} names for {output.shape[-1]} scores")
         except (ValueError, KeyError, TypeError) as error:
             raise SettingError(f"{where}: its description is damaged ({error}); export it again") from error
-        self.tells_numbers, self.columns = classes is None, tuple(columns)
+        self.tells_numbers, self.columns = classes is None and not self.is_backbone, tuple(columns)
         self.classes = None if classes is None else tuple(classes)
 
+    def check_classifier(self, where: str | None = None) -> None:
+        """Raise a `NoClassesError` if it is a backbone; `where` says what asks for classes."""
+        if self.is_backbone:
+            raise NoClassesError(where)
+
+    def features(self, rows: np.ndarray) -> np.ndarray:
+        """Return the features of raw rows, N×width, float32.
+
+        Args:
+            rows: N×C×H×W, or N×d.
+
+        Raises:
+            SettingError: it is no backbone that Juyi wrote.
+        """
+        if not self.is_backbone:
+            raise SettingError(f"{self.name}: gives scores alone; export the backbone itself to have features")
+        return self.scores(rows)
+
     def scores(self, rows: np.ndarray) -> np.ndarray:
-        """Return what the file gives of raw rows, float32; where it takes a fixed number, the last ones are filled up.
+        """Return what the file gives of raw rows, float32: scores, N×C, numbers, N×1, or a backbone's features.
+
+        Where it takes a fixed number of rows, the last ones are filled up.
 
         Args:
             rows: N×C×H×W, or N×d.

@@ -18,7 +18,7 @@ import torch
 
 from juyi.errors import SettingError
 from juyi.nets import Network, portable
-from juyi.portable.reading import DESCRIPTION, OnnxModel
+from juyi.portable.reading import DESCRIPTION, FEATURES, SCORES, OnnxModel
 from juyi.portable.sizes import count_sizes
 from juyi.runs.files import write_bytes
 from juyi.training import Served, read_run
@@ -28,7 +28,7 @@ TRIED, TRIED_MACS = 1_000, 5e10
 """Rows of noise on which a file is compared with its network: so many, or of a large network as many as that many
 multiplications are enough for."""
 CLOSE = 1e-3
-"""By how much scores may differ, in shares of the largest."""
+"""By how much scores may differ, in shares of the largest; and the features of a row, in shares of their length."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Comparison:
 
     Attributes:
         rows: how many were asked.
-        differ: of how many the prediction differs.
-        largest: the largest difference of two scores.
-        size: the largest score.
+        differ: of how many the answer differs: the class, the number, or the features of a backbone.
+        largest: the largest difference of two scores, or features.
+        size: the largest of them.
     """
 
     rows: int
@@ -62,7 +62,8 @@ def write_onnx(model: Any, path: Path | str, rows: np.ndarray | None = None) -> 
     """Write a trained model as one ONNX file, after checking that it answers the same.
 
     The file takes raw rows: pixels as uint8, N×C×H×W, for any N, or float32 features, N×d; scaling and resizing are
-    inside.  It gives scores (logits), or a number in the labels' unit.  Classes and columns are named in it.
+    inside.  It gives `scores` (logits), or a number in the labels' unit, or of a backbone `features`, N×width.  Classes
+    and columns are named in it.
 
     Args:
         model: a run's folder, a fitted method, or a `Served`.
@@ -105,10 +106,10 @@ def onnx_bytes(served: Served) -> bytes:
     x = torch.from_numpy(noise(served, 2))
     net = portable(served.net, x[:1])
     with quiet():
-        program = _translated(_traced(net, x))
+        program = _translated(net, _traced(net, x))
     program.model.metadata_props[DESCRIPTION] = json.dumps(
         {
-            "classes": None if served.tells_numbers else [str(label) for label in served.classes],
+            "classes": None if served.tells_numbers or net.is_backbone else [str(label) for label in served.classes],
             "columns": list(served.columns),
         },
         ensure_ascii=False,
@@ -131,11 +132,11 @@ def _traced(net: Network, x: torch.Tensor) -> Any:
         ) from error
 
 
-def _translated(program: Any) -> Any:
+def _translated(net: Network, program: Any) -> Any:
     try:
         return torch.onnx.export(
-            program, (), dynamo=True, opset_version=OPSET, input_names=["rows"], output_names=["scores"],
-            verbose=False,
+            program, (), dynamo=True, opset_version=OPSET, input_names=["rows"],
+            output_names=[FEATURES if net.is_backbone else SCORES], verbose=False,
         )  # fmt: skip
     except Exception as error:
         operator = _operator(error)
@@ -204,12 +205,21 @@ def noise(served: Served, rows: int) -> np.ndarray:
 
 
 def compare(served: Served, written: OnnxModel, rows: np.ndarray) -> Comparison:
-    """Ask both the same rows; of numbers, predictions differ where they do by more than a thousandth of the largest."""
+    """Ask both the same rows.
+
+    Classes are the same or not; numbers differ where they do by more than a thousandth of the largest, the features of
+    a row where their distance is more than a thousandth of their length.
+    """
     one, other = served.scores(rows), written.scores(rows)
     gaps = np.abs(one - other)
     gaps[~np.isfinite(gaps)] = np.inf
     size = float(np.abs(one).max(initial=0.0))
-    differ = gaps.max(1) > CLOSE * size if served.tells_numbers else one.argmax(1) != other.argmax(1)
+    if served.net.is_backbone:
+        differ = np.linalg.norm(gaps, axis=1) > CLOSE * np.linalg.norm(one, axis=1)
+    elif served.tells_numbers:
+        differ = gaps.max(1) > CLOSE * size
+    else:
+        differ = one.argmax(1) != other.argmax(1)
     return Comparison(len(rows), int(differ.sum()), float(gaps.max(initial=0.0)), size)
 
 
@@ -218,6 +228,6 @@ def check(found: Comparison, where: str) -> None:
     if found.differ or not found.largest <= CLOSE * found.size:
         raise SettingError(
             f"{where}: was not written, since the exported network answers {found.differ:,} of {found.rows:,} rows "
-            f"otherwise (scores of up to {found.size:.2g} differ by up to {found.largest:.2g}); something in it is "
+            f"otherwise (values of up to {found.size:.2g} differ by up to {found.largest:.2g}); something in it is "
             "exported wrongly, or its answers hang on more than its rows"
         )

@@ -108,6 +108,7 @@ def of_onnx(path: str, options: TeacherOptions, data: Domain | None) -> Teacher:
     takes_pixels = model.kind is np.uint8
     if takes_pixels:
         options.refuse("mean", "spread", where=path, why="takes pixels as they are stored, and scales them itself")
+    model.check_classifier(where)
     if model.tells_numbers:
         raise SettingError(f"{where}: tells numbers, and distillation is for classes; name another file")
     if options.classes is None and model.classes is not None:
