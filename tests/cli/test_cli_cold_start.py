@@ -64,11 +64,27 @@ def test_what_to_label_first_is_named_and_the_labels_come_back(backbone, juyi, r
     refused(("finetune", "backbone", "flat", "--suggest", "21", "--out", "more"), "--suggest 21", "from 1 to 20")
 
 
-def test_a_backbone_has_no_classes_to_predict(backbone, juyi):
-    said = juyi("predict", "backbone", "photos")
-    assert said.code == 2 and "juyi finetune" in said.line
-    said = juyi("export", "backbone", "--onnx")
-    assert said.code == 2 and "juyi finetune" in said.line
+def test_a_backbone_is_exported_with_its_page(backbone, juyi):
+    pytest.importorskip("onnxruntime")
+    said = juyi("export", "backbone", "--int8", "--calibrate", "photos")
+    assert said.code == 0, said.err
+    assert [path.name for path in sorted(Path("backbone/export").iterdir())] == ["model.int8.onnx", "model.onnx"]
+    assert "try it on pictures" not in said.out and "its features have a cosine of" in said.out
+    page = Path("backbone/report.html").read_text()
+    assert "On the small machine" in page and "its features have a cosine of" in page and "model.html" not in page
+
+
+def test_a_backbone_has_no_classes_to_tell(backbone, juyi, refused):
+    pytest.importorskip("onnxruntime")
+    assert juyi("export", "backbone").code == 0
+    no_classes = ("the model is a backbone, which has features and no classes", "juyi finetune")
+    refused(("predict", "backbone", "photos"), "backbone: the model", *no_classes)
+    refused(("predict", "backbone/export/model.onnx", "photos"), "model.onnx: the model", *no_classes)
+    refused(("export", "backbone", "--test", "test"), "--test test: ", *no_classes)
+    refused(("export", "backbone", "--int8"), "--calibrate impressions: are of classes", "name data")
+    refused(("distill", "backbone", "photos", "--student", "mlp"), "TEACHER backbone: ", *no_classes)
+    refused(("adapt", "backbone", "photos", "--method", "shot"), *no_classes)
+    refused(("adapt", "backbone", "--online", "photos"), *no_classes)
 
 
 def test_a_frozen_table_is_tuned_as_well(juyi, tmp_path):

@@ -8,11 +8,13 @@ import pytest
 import torch
 
 import juyi
-from juyi import adapt, distill, export
+from juyi import adapt, distill, export, pretrain
 from juyi.adapt import SourceOnly
 from juyi.distill import Hinton
-from juyi.errors import DataError, RunFolderError, SettingError
+from juyi.errors import DataError, InputError, RunFolderError, SettingError
+from juyi.measure import neighbour_scores
 from juyi.portable import Latency, OnnxModel
+from juyi.report import write_model_page
 from juyi.runs import RunFolder
 
 pytest.importorskip("onnxruntime")
@@ -33,6 +35,14 @@ def runs(tmp_path_factory):
 def student(runs, tmp_path):
     """A copy of the student's run; its teacher stays where it is."""
     return str(shutil.copytree(runs / "student", tmp_path / "student"))
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    """The run of a backbone of digits, trained once."""
+    method = pretrain.ISIF(net="lenet5", epochs=1, **QUICK)
+    out = tmp_path_factory.mktemp("backbone") / "run"
+    return str(pretrain.run(pretrain.Request("digits@train"), method, out=out).path)
 
 
 def fixed(monkeypatch, int8):
@@ -95,6 +105,17 @@ def test_int8_that_is_slower_or_worse_is_not_advised(student, monkeypatch, slow,
     assert found["calibration"] == "digits@train" and len(found["files"]) == 2  # both are there
 
 
+def test_labels_of_calibration_rows_count_for_nothing(student, monkeypatch, tmp_path):
+    fixed(monkeypatch, 1.0)
+    digits = juyi.load("digits@train[:50]")
+    np.savez(tmp_path / "other.npz", x=digits.x, y=np.array(["cat", "dog"])[digits.y % 2])
+    files = []
+    for name in ("digits@train[:50]", str(tmp_path / "other.npz")):
+        export.run(export.Request(student, int8=True, calibrate=name, out=tmp_path / "out"))
+        files.append((tmp_path / "out" / "model.int8.onnx").read_bytes())
+    assert files[0] == files[1]
+
+
 def test_an_earlier_int8_file_does_not_stay(student, monkeypatch):
     fixed(monkeypatch, 1.0)
     export.run(export.Request(student, int8=True, calibrate="digits@train[:50]"))
@@ -131,7 +152,7 @@ def test_a_teacher_that_is_code_is_not_run(student, monkeypatch):
 def test_numbers_are_exported_and_need_real_rows(tmp_path, monkeypatch):
     fixed(monkeypatch, 0.5)
     run = adapt.run(adapt.Request("weather@beijing-2016"), SourceOnly(net="mlp", epochs=1, **QUICK), out=tmp_path / "w")
-    with pytest.raises(SettingError, match="the model tells numbers; name data"):
+    with pytest.raises(SettingError, match="the model knows none; name data"):
         export.run(export.Request(str(run.path), int8=True))
     found = export.run(
         export.Request(str(run.path), int8=True, calibrate="weather@beijing-2016", test="weather@beijing-2017")
@@ -149,6 +170,75 @@ def test_an_adapted_model_is_exported(tmp_path, monkeypatch):
     assert [entry["model"] for entry in found["account"]] == ["source_only", "dann", "model.onnx"]
     assert found["reference"] == "dann"
     assert OnnxModel(tmp_path / "elsewhere" / "model.onnx").classes == tuple("0123456789")
+
+
+def test_a_backbone_gives_its_features(backbone, monkeypatch):
+    fixed(monkeypatch, 0.5)
+    found = export.run(export.Request(backbone))
+    folder, digits = RunFolder.open(backbone), juyi.load("digits@test")
+    assert folder.read()["export"] == found and not folder.read().get("openings")
+    assert found["sentence"] == "The file gives the network's 84 features; they were compared on 1,000 rows."
+    assert found["costs"]["parameters"] == folder.read()["network"]["parameters"]
+    assert set(found["files"]) == {"float32"} and "account" not in found and write_model_page(folder) is None
+    file, features = (
+        OnnxModel(folder.path / found["files"]["float32"]["path"]),
+        juyi.read_run(backbone).features(digits),
+    )
+    for rows in (1, 3, digits.size):
+        told = file.features(digits.x[:rows])
+        assert told.shape == (rows, 84) and told.dtype == np.float32
+        distance = np.linalg.norm(told - features[:rows], axis=1)
+        assert (distance <= 1e-5 * np.linalg.norm(features[:rows], axis=1)).all()
+    votes = neighbour_scores(features, digits.y, file.features(digits.x), 10, k=1)
+    assert (votes.argmax(1) == digits.y).all()  # the nearest to each row is the row itself
+
+
+def test_a_backbone_in_integers_keeps_its_neighbours(backbone, monkeypatch, tmp_path):
+    fixed(monkeypatch, 0.5)
+    found = export.run(export.Request(backbone, int8=True, calibrate="digits@train", out=tmp_path))
+    large, small = (OnnxModel(tmp_path / name) for name in ("model.onnx", "model.int8.onnx"))
+    assert small.is_backbone and (tmp_path / "model.int8.onnx").stat().st_size < found["files"]["float32"]["bytes"] / 3
+    train, test = juyi.load("digits@train"), juyi.load("digits@test")
+    one, other = (file.features(train.x).astype(np.float64) for file in (large, small))
+    pairs = zip(one - one.mean(0), other - one.mean(0), strict=True)
+    cosines = [a @ b / np.sqrt((a @ a) * (b @ b)) for a, b in pairs]
+    assert found["int8_alike"] == {"value": pytest.approx(np.mean(cosines), abs=1e-5), "n": train.size}
+    assert min(cosines) > 0.99 and found["use"] == "int8" and "its features have a cosine of " in found["sentence"]
+    right = [
+        (neighbour_scores(one, train.y, file.features(test.x), 10, k=20).argmax(1) == test.y).mean()
+        for file in (large, small)
+    ]
+    assert abs(right[0] - right[1]) < 0.01
+
+
+def test_features_of_other_rows_are_called_worse(backbone, monkeypatch, tmp_path):
+    fixed(monkeypatch, 0.5)
+    scores = OnnxModel.scores
+    monkeypatch.setattr(
+        "juyi.portable.reading.OnnxModel.scores",
+        lambda self, rows: np.roll(scores(self, rows), 1, 0) if "int8" in self.name else scores(self, rows),
+    )
+    found = export.run(export.Request(backbone, int8=True, calibrate="digits@train[:200]", out=tmp_path))
+    assert found["use"] == "float32" and "Being worse, it is not advised" in found["sentence"]
+    assert abs(found["int8_alike"]["value"]) < 0.5
+
+
+@pytest.mark.parametrize(
+    "words, line",
+    [
+        ({"test": "digits@test"}, "--test digits@test: the model is a backbone, which has features and no classes"),
+        ({"int8": True}, "--calibrate impressions: are of classes, and the model knows none; name data"),
+        ({"int8": True, "calibrate": "weather@beijing-2016"}, "images"),
+        ({"model": "untrained"}, "--model untrained: .* has no such model"),
+    ],
+    ids=["test", "impressions", "kind", "model"],
+)
+def test_what_asks_a_backbone_for_classes_is_one_line_and_writes_nothing(backbone, tmp_path, words, line):
+    before = RunFolder.open(backbone).read()
+    with pytest.raises(InputError, match=line) as raised:
+        export.run(export.Request(**{"run": backbone, "out": tmp_path / "out", **words}))
+    assert "\n" not in str(raised.value) and raised.value.exit_code == 2
+    assert RunFolder.open(backbone).read() == before and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

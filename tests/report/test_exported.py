@@ -15,7 +15,7 @@ FOUND = {
         "float32": {"path": "export/model.onnx", "bytes": 69_000, "latency": LATENCY},
         "int8": {"path": "export/model.int8.onnx", "bytes": 29_000, "latency": LATENCY},
     },
-    "use": "float32", "sentence": "Being slower, it is not advised: use model.onnx.", "takes_pictures": True,
+    "use": "float32", "sentence": "Being slower, it is not advised: use model.onnx.", "has_page": True,
     "costs": {"parameters": 15_738, "macs": 133_740, "peak_activations": 18_816},
     "machine": {"processor": "a processor"},
     "account": [
@@ -34,7 +34,7 @@ def test_the_page_names_the_file_to_use_and_links_to_the_trial():
     assert 'href="export/model.html"' in page and "133,740" in page and "18.8 kB" in page
     assert "90.0 %" in page and "&lt;b&gt;cat&lt;/b&gt;" in page and "<b>cat" not in page and "a &lt;note&gt;" in page
     assert exported({}) == exported({"export": None}) == ""
-    assert "model.html" not in exported({"export": {**FOUND, "takes_pictures": False}})
+    assert "model.html" not in exported({"export": {**FOUND, "has_page": False}})
 
 
 def test_the_lines_are_plain():

@@ -23,6 +23,9 @@ def register(app: App, arguments: Sequence[str]) -> None:
         The file is asked the same rows as the model, and written only if it answers the same.  With --int8 a second
         one is written, of eight-bit integers, and it is said whether it is worth it.  With --test the account is made
         of all that the run has: accuracy, faithfulness to the teacher, calibration.
+
+        The file of a backbone (of juyi pretrain) gives features and no classes: nothing is scored, so there is no
+        --test, and --int8 needs data to --calibrate.
         """
         keys = ("run", "model", "net", "int8", "calibrate", "test", "out", "label", "size", "skip_bad")
         request = export.Request(**{key: given[key] for key in keys})
@@ -46,9 +49,9 @@ def register(app: App, arguments: Sequence[str]) -> None:
             "calibrate",
             str,
             "impressions",
-            "data for --int8, without labels; impressions are made from the model itself",
+            "data for --int8, without labels; impressions are made from the model itself, if it knows classes",
         ),
-        options.option("test", str | None, None, "labelled data, on which the account is made"),
+        options.option("test", str | None, None, "labelled data, on which the account is made; not for backbones"),
         options.option("model", str | None, None, "another model of the run, such as source_only"),
         options.option("net", str | None, None, "module:factory, if the run's network is one of your own"),
         options.option("out", Path | None, None, "the folder for the files [default: RUN/export]", show_default=False),

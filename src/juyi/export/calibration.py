@@ -22,7 +22,7 @@ MADE = 200
 
 
 def calibration_rows(folder: RunFolder, served: Served, name: str, options: dict[str, Any], console: Console) -> Domain:
-    """Return the rows that `name` says, brought to the shape of the model.
+    """Return the rows that `name` says, brought to the shape of the model; their labels count for nothing.
 
     Args:
         folder: the run; the impressions of a distillation without data are there.
@@ -33,15 +33,17 @@ def calibration_rows(folder: RunFolder, served: Served, name: str, options: dict
 
     Raises:
         DataError: there are no such data, or they are of another kind.
-        SettingError: the model tells numbers, and has no classes of which there could be impressions.
+        SettingError: the model has no classes of which there could be impressions.
     """
     if name != IMPRESSIONS:
-        return served.adopt(load(name, **options))
+        return served.fit_shape(load(name, **options))
     place = folder.path / "impressions.npz"
     if place.is_file():
-        return served.adopt(load(str(place)))
-    if served.tells_numbers:
-        raise SettingError("--calibrate impressions: are of classes, but the model tells numbers; name data")
+        return served.fit_shape(load(str(place)))
+    if not served.classes.size:
+        raise SettingError(
+            "--calibrate impressions: are of classes, and the model knows none; name data, such as those it learnt from"
+        )
     settings: dict[str, Any] = {"impressions": MADE, "at_once": MADE, "epochs": 1, "device": "cpu"}
     method = ClassImpressions(student="auto", **settings)
     console.print(f"no data to calibrate with: making {MADE} impressions from the model itself", highlight=False)

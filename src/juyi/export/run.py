@@ -22,7 +22,8 @@ from juyi.distill.teachers import is_code, read_teacher
 from juyi.errors import InputError, JuyiError, SettingError
 from juyi.export.account import Scorer, account
 from juyi.export.calibration import IMPRESSIONS, calibration_rows
-from juyi.measure import mean_absolute_error, share
+from juyi.export.kept import what_is_kept
+from juyi.measure import mean_absolute_error
 from juyi.portable import (
     Latency,
     OnnxModel,
@@ -40,8 +41,6 @@ from juyi.training.recording import note_opening
 
 FLOAT32, INT8, TORCH, TEACHER = "float32", "int8", "torch", "teacher"
 FILES = {FLOAT32: "model.onnx", INT8: "model.int8.onnx"}
-LEAST_AGREEMENT = 0.97
-"""Below this share of rows that int8 answers as float32 does, it is called worse."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,9 @@ class Request:
         model: a model of it; None for the one that serves.
         net: the network, if it is one of your own.
         int8: also write eight-bit integers.
-        calibrate: the name of data for that, without labels; or `impressions`, of the run or made from the model.
-        test: the name of labelled data, on which the account is made.
+        calibrate: the name of data for that, without labels; or `impressions`, of the run or made from the model, which
+            has to know classes.
+        test: the name of labelled data, on which the account is made; a backbone has nothing that labels could score.
         out: the folder for the files; None for `RUN/export`.
         label: the label's column, in tables.
         size: bring all images to this many pixels square first.
@@ -86,7 +86,7 @@ def run(request: Request, *, console: Console | None = None) -> dict[str, Any]:
 
     Raises:
         RunFolderError: there is no finished run with such a model.
-        SettingError: the network cannot be exported, or the file answers otherwise.
+        SettingError: the network cannot be exported, the file answers otherwise, or classes are asked of a backbone.
         DataError: data cannot be read, or are of another kind.
         WriteError: a file cannot be written.
     """
@@ -95,7 +95,8 @@ def run(request: Request, *, console: Console | None = None) -> dict[str, Any]:
     record = folder.read_finished()
     model = folder.find_model(request.model)
     served = read_run(folder, model, request.net)
-    served.check_classifier()
+    if request.test is not None:
+        served.check_classifier(f"--test {request.test}")
     options: dict[str, Any] = {
         "label": request.label, "size": request.size, "skip_bad": request.skip_bad, "seed": int(record.get("seed") or 0)
     }  # fmt: skip
@@ -160,9 +161,9 @@ class _Work:
                 for name, path in paths.items()
             },
             "latency_torch": dataclasses.asdict(latency[TORCH]),
-            "takes_pictures": len(self.served.shape) == 3 and self.served.shape[0] in (1, 3),
+            "has_page": self._answers_pictures(),
             "use": FLOAT32,
-            "sentence": f"The file answers as the network does on {len(tried_rows(self.served)):,} rows.",
+            "sentence": self._sentence(),
         }  # fmt: skip
         if self.rows is not None:
             found |= self._judge_int8(opened, paths, latency, self.rows)
@@ -172,6 +173,17 @@ class _Work:
         self.record["export"] = found
         self.folder.write(self.record)
         return found
+
+    def _answers_pictures(self) -> bool:
+        """Whether a page can show what it answers to pictures: a person sees nothing in features."""
+        shape = self.served.shape
+        return len(shape) == 3 and shape[0] in (1, 3) and not self.served.net.is_backbone
+
+    def _sentence(self) -> str:
+        rows = f"{len(tried_rows(self.served)):,} rows"
+        if self.served.net.is_backbone:
+            return f"The file gives the network's {self.served.net.width:,} features; they were compared on {rows}."
+        return f"The file answers as the network does on {rows}."
 
     def _say(self, what: str) -> None:
         self.console.print(what, highlight=False)
@@ -204,16 +216,8 @@ class _Work:
         pace = f"{times:.2f} times as long" if times > 1 else f"{100 * times:.0f} % of the time"
         text = f"int8 is {smaller:.1f} times smaller and takes {pace}"
         where = f"{rows.size:,} calibration rows ({rows.name})"
-        if self.served.tells_numbers:
-            apart = float(np.abs(large - small).mean())
-            spread = float(large.std()) or 1.0
-            alike: dict[str, Any] = {"value": apart, "spread": spread, "n": rows.size}
-            text += f"; its numbers differ by {apart:.3g} on average, of a spread of {spread:.3g}, on {where}"
-            worse = apart > (1 - LEAST_AGREEMENT) * spread
-        else:
-            alike = share(large.argmax(1) == small.argmax(1))
-            text += f"; it answers as float32 on {100 * alike['value']:.1f} % of {where}"
-            worse = alike["value"] < LEAST_AGREEMENT
+        alike, kept, worse = what_is_kept(self.served, large, small)
+        text += f"; {kept} {where}"
         faults = [word for word, is_so in (("slower", times > 1), ("worse", worse)) if is_so]
         use = FLOAT32 if faults else INT8
         advice = f"Being {' and '.join(faults)}, it is not advised: use {FILES[FLOAT32]}." if faults else (

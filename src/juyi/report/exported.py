@@ -38,7 +38,7 @@ def exported(record: dict[str, Any]) -> str:
 
 def _try(found: dict[str, Any]) -> str:
     file = (found.get("files") or {}).get(str(found.get("use"))) or {}
-    if not found.get("takes_pictures") or not isinstance(file.get("path"), str):
+    if not found.get("has_page") or not isinstance(file.get("path"), str):
         return ""
     place = file["path"].rpartition("/")[0]
     return f'<p><a href="{escape(quote(f"{place}/model.html"))}">Try it on your own pictures</a>, without network.</p>'

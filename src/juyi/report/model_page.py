@@ -33,7 +33,7 @@ def write_model_page(run: RunFolder) -> Path | None:
         run: a run whose model was exported (`juyi.export.run`); the file that is advised is taken.
 
     Returns:
-        The page; None where the model takes no images of one or three channels.
+        The page; None where the model takes no images of one or three channels, or answers nothing, being a backbone.
 
     Raises:
         SettingError: the exported file is gone, or damaged.
@@ -41,11 +41,11 @@ def write_model_page(run: RunFolder) -> Path | None:
     """
     record = run.read()
     found = record["export"]
+    if not found["has_page"]:
+        return None
     path = run.path / found["files"][found["use"]]["path"]
     model = OnnxModel(path)
     shape = [length for length in model.shape if length is not None]
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        return None
     page: Path = path.with_name(PAGE)
     write_text(page, render_model_page(path.read_bytes(), shape, model.classes, title(record)))
     return page
