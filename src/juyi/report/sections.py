@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from juyi.report.markup import definitions, escape, finite, image, is_share, label, memory, quantity, section
-from juyi.report.summary import FLOOR, FLOORS, headline, interval_text
+from juyi.report.summary import BESIDE, FLOOR, FLOORS, headline, interval_text, measured, over_clients, serving
 
 ANSWERS = {
     "helped": ("▲", "Verdict: it helped"),
@@ -45,7 +45,8 @@ def opening(record: dict[str, Any]) -> str:
 
 def done_sentence(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
     """Say what a run without a verdict did."""
-    data = (record.get("data") or {}).get("source") or {}
+    data = record.get("data") or {}
+    data = data.get("source") or data.get("clients") or {}
     what = f"{record.get('method') or 'The run'} has learnt from {data.get('name', 'its data')}."
     if not shown:
         return what
@@ -62,14 +63,14 @@ def sentence_html(sentence: str) -> str:
 
 
 def big_figures(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
-    """Write the headline's results as large figures with their interval bars, the model without transfer first."""
+    """Write two of the headline's results and the last as large figures with their interval bars, the floor first."""
     if not shown or (record.get("verdict") and (shown[0].get("on") or {}).get("role") == "source_validation"):
         return ""  # held-out source figures say nothing about the target, so they do not stand beside its verdict
     cards = []
-    for result in shown[:3]:
+    for result in [*shown[:2], *shown[2:][-1:]]:
         model = result.get("model")
-        floor = FLOORS.get(str(model), "") if len(shown) > 1 else ""
-        role = floor or ("serves" if model == record.get("serves") else "")
+        beside = (FLOORS | BESIDE).get(str(model), "") if len(shown) > 1 else ""
+        role = beside or ("serves" if model == serving(record) else "")
         if result.get("saw_target_labels"):
             role = f"{role}, saw target labels".lstrip(", ")
         interval = interval_text(result)
@@ -81,7 +82,7 @@ def big_figures(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
         )
     on, n = shown[0].get("on") or {}, shown[0].get("n")
     rows = f", {n:,} rows" if isinstance(n, int) else ""
-    what = f"{label(shown[0].get('name', ''))} on {on.get('data', 'the data')} ({role_text(on)}{rows})"
+    what = f"{measured(shown[0])} on {on.get('data', 'the data')} ({role_text(on)}{rows})"
     return f'<ul class="figures">{"".join(cards)}</ul><p class="what">{escape(what)}</p>'
 
 
@@ -114,10 +115,9 @@ def role_text(on: dict[str, Any]) -> str:
 def results(record: dict[str, Any]) -> str:
     """Write the table of all results, each with its interval and what it was computed on."""
     rows = []
-    names = {str(r.get("name", "result")) for r in record.get("results") or [] if isinstance(r, dict)}
-    for result in record.get("results") or []:
-        if not isinstance(result, dict):
-            continue
+    given = [result for result in record.get("results") or [] if isinstance(result, dict)]
+    names = {measured(result) for result in given}
+    for result in given:
         on, name = result.get("on") or {}, result.get("name", "result")
         interval = interval_text(result)
         saw, n = result.get("saw_target_labels"), result.get("n")
@@ -126,7 +126,7 @@ def results(record: dict[str, Any]) -> str:
             ("on", f"{escape(on.get('data', '–'))} <small>{escape(role_text(on))}</small>"),
             (
                 str(name),
-                (f"{escape(label(name))} " if len(names) > 1 else "")
+                (f"{escape(measured(result))} " if len(names) > 1 else "")
                 + f"<b>{escape(quantity(result.get('value'), name, result.get('unit')))}</b> "
                 f"<small>{escape(interval)}</small>",
             ),
@@ -139,7 +139,7 @@ def results(record: dict[str, Any]) -> str:
         )
     if not rows:
         return ""
-    measure = label(names.pop()) if len(names) == 1 else "result"
+    measure = names.pop() if len(names) == 1 else "result"
     heads = (
         "model",
         "on",
@@ -150,7 +150,8 @@ def results(record: dict[str, Any]) -> str:
     )
     head = "".join(f'<th scope="col">{escape(h)}</th>' for h in heads)
     table = f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    lead = "An interval covers the choice of these rows, not the choice of seed."
+    covers = "clients" if all(map(over_clients, given)) else "these rows"
+    lead = f"An interval covers the choice of {covers}, not the choice of seed."
     return section("results", "Results", table, lead)
 
 
@@ -201,7 +202,7 @@ def settings(record: dict[str, Any]) -> str:
     """Write every setting of the run: what would be needed to repeat it."""
     told = {"schema", "method", "seed", "room", "serves", "command", "started", "status", "hyperparameters", "network"}
     told |= {"data", "versions", "machine", "results", "verdict", "warnings", "classes", "seconds", "openings"}
-    told |= {"peak_memory", "settled", "temperatures", "budget", "export"}
+    told |= {"peak_memory", "settled", "temperatures", "budget", "export", "personal", "gate", "traffic", "newcomers"}
     tables = [definitions("Method", [(k, record[k]) for k in ("room", "method", "serves", "seed") if k in record])]
     tables += [definitions(k.capitalize(), facts(record.get(k), k)) for k in ("hyperparameters", "network")]
     for role, described in facts(record.get("data"), "data"):

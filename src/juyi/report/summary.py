@@ -14,16 +14,21 @@ FLOORS = {
     "student_alone": "from the labels alone",
     "untrained": "before it learnt",
     "from_scratch": "from these labels alone",
+    "fedavg": "one model for all",
 }
-"""Models without transfer, and what is said of them beside others."""
+"""What models are held against, mostly one without transfer, and what is said of them beside others."""
+SERVED = "served"
+"""Of a run with a model for each client: for each client the model that it serves."""
+BESIDE = {"local": "each client alone", SERVED: "what each client serves"}
+"""What is said of other models, likewise."""
 HELD_OUT = {"source_validation": " (source, held out)", "held_out": " (held out)"}
 
 
 def headline(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Choose the results that say most: one a model, all of one measure, on one set of data.
 
-    Of the test, the target and the held-out source the first that has results is taken; the model without transfer
-    comes first, the model that serves last.
+    Of the test, the target and the held-out source the first that has results is taken; what is held against
+    transfer comes first (the floor that the record names after those without transfer), what serves comes last.
 
     Args:
         record: what run.json holds.
@@ -43,11 +48,37 @@ def headline(record: dict[str, Any]) -> list[dict[str, Any]]:
         if there:
             first = there[0]
             same = [r for r in there if (r.get("name"), r.get("on")) == (first.get("name"), first.get("on"))]
-            order: dict[Any, int] = dict.fromkeys(FLOORS, 0) | {record.get("serves"): 2}
-            if record.get("serves") == FLOOR:
-                order = {FLOOR: 2}
-            return sorted(same, key=lambda r: order.get(r.get("model"), 1))
+            order = {str(record.get("floor")): 1} | dict.fromkeys(FLOORS, 0) | {serving(record): 3}
+            return sorted(same, key=lambda r: order.get(str(r.get("model")), 2))
     return []
+
+
+def serving(record: dict[str, Any]) -> str:
+    """Name the model whose results stand for the run: the one that serves, or what each client serves.
+
+    Example:
+        >>> serving({"serves": "dann"}), serving({"serves": "fedavg", "results": [{"model": "served"}]})
+        ('dann', 'served')
+    """
+    results = record.get("results") or []
+    by_client = any(isinstance(result, dict) and result.get("model") == SERVED for result in results)
+    return SERVED if by_client else str(record.get("serves"))
+
+
+def over_clients(result: dict[str, Any]) -> bool:
+    """Tell whether a result is a mean over clients, and its interval covers the choice of clients."""
+    return (result.get("on") or {}).get("over") == "clients"
+
+
+def measured(result: dict[str, Any]) -> str:
+    """Say in words what a result measures.
+
+    Example:
+        >>> measured({"name": "accuracy"}), measured({"name": "accuracy", "on": {"over": "clients"}})
+        ('accuracy', 'mean accuracy of the clients')
+    """
+    name = label(result.get("name", "result"))
+    return f"mean {name} of the clients" if over_clients(result) else name
 
 
 def interval_text(result: dict[str, Any]) -> str:
@@ -90,8 +121,7 @@ def summary_lines(record: dict[str, Any]) -> list[str]:
         on, n = shown[0].get("on") or {}, shown[0].get("n")
         rows = f", {n:,} rows" if isinstance(n, int) else ""
         held = HELD_OUT.get(str(on.get("role")), "")
-        name = label(shown[0].get("name", "result"))
-        lines.append(f"{name} on {on.get('data', 'the data')}{held}{rows} (95 % interval)")
+        lines.append(f"{measured(shown[0])} on {on.get('data', 'the data')}{held}{rows} (95 % interval)")
         width = max(len(str(result.get("model"))) for result in shown)
         for result in shown:
             interval = interval_text(result)
