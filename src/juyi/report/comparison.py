@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from juyi.errors import SettingError
-from juyi.report.finished import Finished, disagreements, read_finished
+from juyi.report.finished import Finished, dealt, disagreements, read_finished
 from juyi.report.markup import label
 from juyi.report.standing import Row, Standing, floor_rows, rank, serving_row
+from juyi.report.summary import over_clients
 from juyi.runs import RunFolder
 
 LIMITS = (
@@ -142,6 +143,12 @@ def warnings(runs: Sequence[Finished], rows: Sequence[Row]) -> list[str]:
 def notes(runs: Sequence[Finished], rows: Sequence[Row], standing: Standing) -> list[str]:
     """Say how the figures are to be read."""
     found = [] if standing.answer == "not_comparable" else list(LIMITS)
+    if any(over_clients(row.result) for row in rows):
+        found.append(
+            "Of a run with a model for each client the accuracy is the mean over its clients, and its interval covers "
+            "the choice of clients. It was trained together with what its clients could serve instead: all of that is "
+            "in its time."
+        )
     if any(row.peak_memory is not None for row in rows):
         found.append(
             "Peak memory is that of the run's whole process, libraries and the floor included, without a GPU's own."
@@ -161,7 +168,9 @@ def differing_settings(runs: Sequence[Finished]) -> list[tuple[str, tuple[Any, .
     for run in runs:
         record = run.record
         table = {"method": record.get("method"), "seed": record.get("seed")}
-        table |= {role: run.data(role).get("name") for role in ("source", "target", "test")}
+        table |= {role: run.data(role).get("name") for role in ("source", "target", "clients", "test")}
+        table |= {key: (record.get("request") or {}).get(key) for key in ("newcomers", "gate")} if dealt(run) else {}
+        table["partition"] = (record.get("partition") or {}).get("how")
         table["target labels given"] = run.labels
         table["network"] = (record.get("network") or {}).get("name")
         settings = record.get("hyperparameters") or {}

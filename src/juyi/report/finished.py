@@ -17,9 +17,13 @@ from juyi.runs.predictions import Predictions, read_predictions
 KINDS: dict[str, type] = {
     "serves": str, "method": str, "data": dict, "results": list, "verdict": dict, "seconds": dict, "classes": list,
     "hyperparameters": dict, "target_labels": dict, "machine": dict, "versions": dict, "network": dict,
-    "warnings": list, "online": dict,
+    "warnings": list, "online": dict, "partition": dict, "request": dict,
 }  # fmt: skip
 """What the parts of run.json are that a comparison reads; any but the first may be absent."""
+
+CLIENT = "client"
+DEALT = ("number", "client_column", "newcomers")
+"""What of a request decides who the clients are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +117,26 @@ def same_target(first: Finished, second: Finished) -> bool:
     return first.predictions.names == second.predictions.names
 
 
+def same_clients(first: Finished, second: Finished) -> bool:
+    """Tell whether two runs had the same clients, with the same rows and the same test rows; or neither had any."""
+    return dealt(first) == dealt(second)
+
+
+def dealt(run: Finished) -> str:
+    """Say what made a run's clients: their rows, how these were dealt out, by which seed; empty if it has none."""
+    clients, request = run.data("clients"), run.record.get("request") or {}
+    if not clients:
+        return ""
+    how = (run.record.get("partition") or {}).get("how")
+    told = [f"{clients.get('name')}, fingerprint {clients.get('fingerprint')}, dealt out by {how}"]
+    told += [f"{key.replace('_', ' ')} {request[key]}" for key in DEALT if request.get(key)]
+    return ", ".join([*told, f"seed {run.record.get('seed')}"])
+
+
 def differing(
     runs: Sequence[Finished], role: str, same: Callable[[Finished, Finished], bool]
 ) -> list[tuple[str, list[str]]]:
-    """Group runs by their test or target.
+    """Group runs by their test, target or clients.
 
     Returns:
         For each group, what the data are and the runs' names; the fingerprint is said where the name does not tell.
@@ -134,7 +154,8 @@ def differing(
         entry = group[0].data(role)
         told = f"{name}, {entry.get('rows'):,} rows" if isinstance(entry.get("rows"), int) else str(name)
         told += f", fingerprint {entry.get('fingerprint')}" if named.count(name) > 1 else ""
-        found.append((told if entry else f"no {role}", [run.name for run in group]))
+        told = dealt(group[0]) if role == CLIENT else told if entry else ""
+        found.append((told or f"no {role}", [run.name for run in group]))
     return found
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from juyi.measure.verdict import number
-from juyi.report.finished import Finished, differing, same_target, same_test
+from juyi.report.finished import CLIENT, Finished, dealt, differing, same_clients, same_target, same_test
 from juyi.report.markup import duration, finite, memory, quantity
-from juyi.report.summary import FLOORS, interval_text
+from juyi.report.summary import FLOORS, SERVED, interval_text, over_clients, serving
 
 ANSWERS = {"helped": "helped", "no_difference": "no difference", "hurt": "hurt", "cannot_tell": "cannot tell"}
 
@@ -27,6 +27,7 @@ class Row:
         seconds: of training the model, one for each of `runs` that recorded them.
         peak_memory: bytes, of the run's whole process; None where it was not recorded, and for a floor.
         target_labels: how many labels of the target it was given.
+        method: of a run with a model for each client, what made them; else empty.
     """
 
     runs: tuple[str, ...]
@@ -37,6 +38,7 @@ class Row:
     seconds: tuple[float, ...]
     peak_memory: int | None
     target_labels: int
+    method: str = ""
 
     @property
     def title(self) -> str:
@@ -61,10 +63,12 @@ class Row:
         on = self.result.get("on") or {}
         held = " (source, held out)" if on.get("role") == "source_validation" else ""
         rows = f", {self.result['n']:,} rows" if isinstance(self.result.get("n"), int) else ""
+        rows += ", mean over clients" if over_clients(self.result) else ""
+        made = f" ({self.method})" if self.method else ""
         times = list(dict.fromkeys(duration(seconds) for seconds in sorted(self.seconds))) or ["–"]
         return {
             "run": self.title,
-            "method": self.model + (f", saw {self.target_labels:,} target labels" if self.target_labels else ""),
+            "method": self.model + made + (f", saw {self.target_labels:,} target labels" if self.target_labels else ""),
             "accuracy (95 % interval)": value + (f" ({interval})" if interval else ""),
             "gain over the floor": gain_text(self.verdict),
             "training": times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}",
@@ -94,13 +98,15 @@ def gain_text(verdict: dict[str, Any]) -> str:
 
 def serving_row(run: Finished) -> Row:
     """The row of the model that serves in a run."""
-    record, serves = run.record, run.record["serves"]
-    result = next((result for result in run.shown if result.get("model") == serves), {})
-    seconds = finite((record.get("seconds") or {}).get(serves))
+    record, model = run.record, serving(run.record)
+    result = next((result for result in run.shown if result.get("model") == model), {})
+    trained = (record.get("seconds") or {}).items()
+    every = [finite(value) for name, value in trained if model in (name, SERVED)]  # clients choose among all of them
+    seconds = [value for value in every if value is not None]
     peak = finite(record.get("peak_memory"))
     return Row(
-        (run.name,), serves, False, result, record.get("verdict") or {}, () if seconds is None else (seconds,),
-        None if peak is None else int(peak), run.labels,
+        (run.name,), model, False, result, record.get("verdict") or {}, (sum(seconds),) if seconds else (),
+        None if peak is None else int(peak), run.labels, str(record.get("method")) if model == SERVED else "",
     )  # fmt: skip
 
 
@@ -108,11 +114,13 @@ def floor_rows(runs: Sequence[Finished]) -> list[Row]:
     """The rows of the models without transfer: one where several runs have it with the same seed and figures."""
     found: dict[Any, list[tuple[Finished, dict[str, Any]]]] = {}
     for run in runs:
-        result = next((result for result in run.shown if result.get("model") in FLOORS), None)
-        if result is None or run.record["serves"] in FLOORS:
+        named = str(run.record.get("floor"))
+        models = {str(result.get("model")): result for result in reversed(run.shown)}
+        result = models.get(named) or next((one for one in run.shown if one.get("model") in FLOORS), None)
+        if result is None or serving(run.record) in (*FLOORS, named):
             continue
         test = run.data("test").get("fingerprint")
-        key = repr((run.record.get("seed"), test, run.labels, sorted(result.items(), key=str)))
+        key = repr((run.record.get("seed"), test, dealt(run), run.labels, sorted(result.items(), key=str)))
         found.setdefault(key, []).append((run, result))
     rows = []
     for members in found.values():
@@ -153,7 +161,7 @@ def rank(runs: Sequence[Finished], rows: Sequence[Row]) -> Standing:
         rows: their rows, the floors among them.
     """
     obstacles = []
-    for role, same in (("test", same_test), ("target", same_target)):
+    for role, same in (("test", same_test), ("target", same_target), (CLIENT, same_clients)):
         groups = differing(runs, role, same)
         if len(groups) > 1:
             told = "; ".join(f"{what}: {', '.join(names)}" for what, names in groups)
@@ -175,12 +183,14 @@ def rank(runs: Sequence[Finished], rows: Sequence[Row]) -> Standing:
     test, value = (first.result.get("on") or {}).get("data"), quantity(first.value, first.result.get("name"))
     if unclear:
         alike = ", ".join(row.short for row in unclear)
+        drawn = "clients" if over_clients(first.result) else "test rows"
         return Standing(
             "cannot_tell",
             f"This test cannot tell which is best: {first.short} has the highest accuracy on {test}, {value}, but the "
-            f"choice of test rows may explain its lead over {alike}.",
+            f"choice of {drawn} may explain its lead over {alike}.",
         )
-    closing = " So not transferring is best." if first.model in FLOORS else ""
+    held_against = "one model for all" if over_clients(first.result) else "not transferring"
+    closing = f" So {held_against} is best." if first.model in FLOORS else ""
     return Standing("best", f"Best on {test}: {first.short}, {value}, apart from every other.{closing}", first)
 
 
