@@ -16,6 +16,10 @@ from juyi.report.summary import FLOORS
 Figure = dict[str, Any]
 CLASS_COLOURS = 12
 CHANCE = math.log(2)
+ROUNDS = "rounds"
+"""The stage of a run with clients; what it counts is a round."""
+HELD_OUT = "held_out"
+"""Logged beside losses, and none: it has a chart of its own."""
 _AXIS = {"visible": False, "zeroline": False, "showgrid": False}
 MAP_LAYOUT = {
     "xaxis": _AXIS,
@@ -178,13 +182,17 @@ def loss_panels(lines: Iterable[dict[str, Any]]) -> list[tuple[str, Figure]]:
     stages: dict[tuple[str, str], dict[float, dict[str, Any]]] = {}
     for line in lines:
         epoch, losses = finite(line.get("epoch")), line.get("losses")
-        if epoch is not None and isinstance(losses, dict) and losses:
+        losses = {name: v for name, v in losses.items() if name != HELD_OUT} if isinstance(losses, dict) else {}
+        if epoch is not None and losses:
             key = (str(line.get("model", "")), str(line.get("stage", "")))
             stages.setdefault(key, {})[epoch] = losses
-    return [(" · ".join(part for part in key if part), loss_figure(epochs)) for key, epochs in stages.items()]
+    return [
+        (" · ".join(part for part in key if part), loss_figure(epochs, "round" if key[1] == ROUNDS else "epoch"))
+        for key, epochs in stages.items()
+    ]
 
 
-def loss_figure(epochs: dict[float, dict[str, Any]]) -> Figure:
+def loss_figure(epochs: dict[float, dict[str, Any]], unit: str = "epoch") -> Figure:
     """Draw one stage's losses; the one named "domain" stands beside its chance line, log 2."""
     at = sorted(epochs)
     ticks = {"dtick": 1} if len(at) < 8 else {"tickformat": "d", "nticks": 7}  # no half epochs
@@ -200,11 +208,11 @@ def loss_figure(epochs: dict[float, dict[str, Any]]) -> Figure:
                 "y": [finite(epochs[epoch].get(name)) for epoch in at],
                 "name": escape(label(name)),
                 "line": {"color": colour, "width": 2.2},
-                "hovertemplate": "epoch %{x}: %{y:.4f}<extra></extra>",
+                "hovertemplate": f"{unit} %{{x}}: %{{y:.4f}}<extra></extra>",
             }
         )
     layout: dict[str, Any] = {
-        "xaxis": {"title": {"text": "epoch", "standoff": 6}, "fixedrange": True, **ticks},
+        "xaxis": {"title": {"text": unit, "standoff": 6}, "fixedrange": True, **ticks},
         "yaxis": {"rangemode": "tozero", "fixedrange": True, "nticks": 5},
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},

@@ -17,6 +17,10 @@ COMPARED_NOTE = (
     "Each method learnt from a part of the labels and was asked about the rest, in turn; no test was looked at. The "
     "first of the best was taken."
 )
+CLIENTS_NOTE = (
+    "How much of its held-out rows each client's personal model tells, mean over clients; no test was looked at. The "
+    "best was taken, so the figure of the best is a little too good."
+)
 
 
 def curve(figure: dict[str, Any], drawn: dict[str, dict[str, Figure]]) -> str:
@@ -84,4 +88,5 @@ def compared(record: dict[str, Any]) -> str:
         if isinstance(one, dict)
     )
     table = f'<div class="wide-table"><table class="matrix"><tbody>{rows}</tbody></table></div>' if rows else ""
-    return section("compared", "What was compared", table, COMPARED_NOTE)
+    note = CLIENTS_NOTE if record.get("room") == "personalize" else COMPARED_NOTE
+    return section("compared", "What was compared", table, note)

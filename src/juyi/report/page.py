@@ -14,7 +14,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from juyi.errors import ForeignFileError
-from juyi.report import charts, distilled, finetuned, pretrained, sections
+from juyi.report import charts, distilled, finetuned, personalized, pretrained, sections
 from juyi.report.budget import budget
 from juyi.report.exported import exported
 from juyi.report.markup import definitions, escape, label, script_json, section
@@ -29,9 +29,10 @@ from juyi.runs.folder import RunFolder
 Variants = dict[str, charts.Figure]
 FIGURES = (
     "maps", "class_balance", "least_sure", "stream", "numbers", "impressions", "temperature", "perturbations",
-    "pretraining", "views", "neighbours", "feature_map", "labels",
+    "pretraining", "views", "neighbours", "feature_map", "labels", "clients", "rounds",
 )  # fmt: skip
 LOSS_NOTE = "The losses are means over an epoch."
+ROUND_NOTE = "The losses are means over the clients that took part in a round, each while it learnt."
 DOMAIN_NOTE = (
     f"{LOSS_NOTE} Where there is a loss named <em>domain</em>, it tells how well the critic "
     "parts source from target: at the dotted line, log 2 ≈ 0.693, it does no better than a coin. That is what aligning "
@@ -83,6 +84,7 @@ def render(record: dict[str, Any], log: list[dict[str, Any]], figures: Mapping[s
     parts = [
         sections.warnings(record),
         sections.results(record),
+        *personalized.parts(record, figures.get("clients") or {}, figures.get("rounds") or {}, drawn),
         distilled.sizes(record),
         budget(record, drawn),
         exported(record),
@@ -151,7 +153,7 @@ def fingerprint(script: str) -> str:
 def title(record: dict[str, Any]) -> str:
     """Name the run by its method and its data."""
     data = record.get("data") or {}
-    roles = ("source", "target", "teacher", "data", "images", "backbone", "few")
+    roles = ("source", "target", "teacher", "data", "images", "backbone", "few", "clients")
     names = [str((data.get(role) or {}).get("name")) for role in roles if data.get(role)]
     return f"{record.get('method') or 'a run'}: {' → '.join(names)}" if names else str(record.get("method") or "a run")
 
@@ -257,7 +259,9 @@ def losses(log: list[dict[str, Any]], drawn: dict[str, Variants]) -> str:
         panels.append(f"<figure><figcaption>{escape(name)}</figcaption>{place}</figure>")
     body = f'<div class="pair">{"".join(panels)}</div>' if panels else ""
     has_critic = any("domain" in (line.get("losses") or {}) for line in log)
-    return section("losses", "How it learnt", body, DOMAIN_NOTE if has_critic else LOSS_NOTE)
+    in_rounds = any(line.get("stage") == charts.ROUNDS for line in log)
+    note = DOMAIN_NOTE if has_critic else ROUND_NOTE if in_rounds else LOSS_NOTE
+    return section("losses", "How it learnt", body, note)
 
 
 def read_figure(run: RunFolder, name: str) -> dict[str, Any]:
