@@ -15,11 +15,14 @@ from cyclopts import App
 
 from juyi.adapt.unknown import threshold_of
 from juyi.cli import options
+from juyi.cli.compare import printable
 from juyi.data import UNKNOWN, Domain, conform, load
 from juyi.data.doors import check_order
-from juyi.errors import ForeignFileError, SettingError
+from juyi.errors import ForeignFileError, SettingError, nearest
 from juyi.measure import certainty
 from juyi.portable import OnnxModel
+from juyi.report.clients import file_of, read_clients, whose
+from juyi.report.page import read_figure
 from juyi.runs import RunFolder
 from juyi.runs.files import write_text
 from juyi.training import read_run, softmax
@@ -68,7 +71,9 @@ def register(app: App, arguments: Sequence[str]) -> None:
     parameters = [
         options.argument("run", "the folder of a finished run, or a file that juyi export wrote (.onnx)"),
         options.argument("data", "a folder, a file, or NAME@SPLIT"),
-        options.option("model", str | None, None, "another model of the run, such as source_only"),
+        options.option(
+            "model", str | None, None, "another model of the run, such as source_only, or a client by its name"
+        ),
         options.option("net", str | None, None, "module:factory, if the run's network is one of your own"),
         options.option("unknown", bool, False, 'answer "unknown" where the model is not certain of any class'),
         options.option(
@@ -95,7 +100,7 @@ class _Asked:
 
 def _of_run(given: dict[str, Any]) -> _Asked:
     folder = RunFolder.open(given["run"])
-    model = folder.find_model(given["model"])
+    model = _model_of(folder, given)
     served = read_run(folder, model, given["net"])
     served.check_classifier(str(folder.path))
     threshold = -np.inf
@@ -105,6 +110,28 @@ def _of_run(given: dict[str, Any]) -> _Asked:
         threshold = threshold_of(folder, model, given["wrong_rejections"])
     classes = None if served.tells_numbers else [str(label) for label in served.classes]
     return _Asked(str(folder.models), served.shape, served.columns, classes, served.scores, threshold)
+
+
+def _model_of(folder: RunFolder, given: dict[str, Any]) -> str:
+    """Find the model that is asked for; of a run with a model for each client, by the client's own name as well."""
+    clients = read_clients(read_figure(folder, "clients")) if folder.read().get("room") == "personalize" else []
+    asked = file_of(clients, given["model"])
+    if not clients:
+        return folder.find_model(asked)
+    if given["unknown"]:
+        raise SettingError(
+            f"--unknown: goes by held-out rows that a run keeps, and {folder.path} keeps none of its clients' rows; "
+            "leave it out"
+        )
+    names = [client.name for client in clients]
+    if asked is not None and asked not in {path.stem for path in folder.models.glob("*.safetensors")}:
+        if asked in names:
+            raise SettingError(f"--model {asked}: {folder.path} has several clients of this name; name one by its file")
+        known = nearest(asked, names)
+        raise SettingError(f"--model {asked}: {folder.path} has no such model, and no client of this name; {known}")
+    model = folder.find_model(asked)
+    print(f"note: {printable(whose(clients, model))}", file=sys.stderr)
+    return model
 
 
 def _of_file(given: dict[str, Any]) -> _Asked:
