@@ -12,6 +12,7 @@ from juyi.report.comparison import BOUND, Comparison
 from juyi.report.markup import escape, finite, plain, section
 from juyi.report.page import Variants, chart, contents, document
 from juyi.report.standing import Row
+from juyi.report.summary import over_clients
 from juyi.runs.files import write_text
 
 OPENINGS = {
@@ -21,9 +22,7 @@ OPENINGS = {
 }
 MOST_NUMBERS = 8
 """So many runs have their disagreement written into the heat map; with more, it is read by pointing."""
-ACCURACY_NOTE = (
-    "The thin line on each bar is the 95 % interval: it covers the choice of these rows, not that of the seed."
-)
+ACCURACY_NOTE = "The thin line on each bar is the 95 % interval: it covers the choice of {}, not that of the seed."
 
 
 def write_comparison(comparison: Comparison, path: Path, *, overwrite: bool = False) -> Path:
@@ -93,9 +92,10 @@ def accuracies(comparison: Comparison, drawn: dict[str, Variants]) -> str:
     rows = [row for row in comparison.rows if row.value is not None]
     if not rows:
         return ""
+    drawn_from = "clients" if all(over_clients(row.result) for row in rows) else "these rows"
     what, height = "Accuracy of each run with its 95 % interval", 3 + 2.9 * len(rows)
     place = chart("accuracy", what, {"only": bars(rows)}, drawn, height=height)
-    return section("accuracies", "Accuracy", f"<figure>{place}</figure>", ACCURACY_NOTE)
+    return section("accuracies", "Accuracy", f"<figure>{place}</figure>", ACCURACY_NOTE.format(drawn_from))
 
 
 def bars(rows: list[Row]) -> Figure:
