@@ -111,14 +111,16 @@ def check_group(columns: Sequence[str], group: str | None, label: str | None, na
 
 
 def grouped(domain: Domain, cells: Sequence[Any]) -> Domain:
-    """Put the rows with the same cell into one group, in the order of the cells' text.
+    """Put the rows with the same cell into one group, in the order of the cells' text; an empty cell is a `DataError`.
 
     >>> rows = Domain(np.zeros((3, 1), np.float32), name="here")
     >>> found = grouped(rows, ["b", "a", "b"])
     >>> found.group.tolist(), found.groups
     ([1, 0, 1], ('a', 'b'))
     """
-    words = [str(cell).strip() for cell in cells]
+    words = ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]
+    if "" in words:
+        raise DataError(f"{domain.name}: row {words.index('')} does not say to which group it belongs; fill or drop it")
     names = sorted(set(words))
     code = {word: number for number, word in enumerate(names)}
     return replace(domain, group=np.array([code[word] for word in words], np.int64), groups=tuple(names))
