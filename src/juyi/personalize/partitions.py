@@ -117,6 +117,12 @@ def _pathological(
         owners = [client for client in range(clients) if code in wanted[client]]
         if owners:
             mine = random.permutation(rows[domain.y[rows] == code])
+            if len(mine) < len(owners):
+                raise DataError(
+                    f"--partition pathological:{classes}: {len(owners)} of the {clients} clients are to have class "
+                    f"{(domain.classes or ())[code]}, of which {domain.name} has {len(mine)} rows; take fewer clients, "
+                    "or more rows"
+                )
             for owner, part in zip(random.permutation(owners), np.array_split(mine, len(owners)), strict=True):
                 found[owner].append(part)
     parts = [np.concatenate(pieces) for pieces in found]
@@ -169,7 +175,8 @@ def like(test: Domain, proportions: np.ndarray, most: int, seed: int) -> np.ndar
     has &= counts > 0
     shares = np.where(has, proportions, 0.0) / proportions[has].sum()
     total = min(float(most), float((counts[has] / shares[has]).min()))
-    wanted = np.floor(shares * total + 0.5).astype(int)
+    # Sums are rounded, and not each class: so there are no more rows than were asked for, and never none.
+    wanted = np.diff(np.floor(np.cumsum(shares) * total + 1e-9).astype(int), prepend=0)
     pieces = [
         random.permutation(np.flatnonzero((test.y == code) & test.labelled))[:n] for code, n in enumerate(wanted) if n
     ]
