@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
-from juyi.errors import SettingError
+from juyi.data.domain import Domain
+from juyi.errors import SettingError, nearest
 from juyi.personalize.base import Personaliser, Shared
-from juyi.personalize.client import Client
-from juyi.training import declared, hyperparameter
+from juyi.personalize.client import Client, ClientRows
+from juyi.personalize.federation import Federation
+from juyi.personalize.simulation import build, differing, shared_settings, with_shared
+from juyi.personalize.vector import Vector
+from juyi.training import hyperparameter
 
 STRONG, MILD = 0.6, 0.25
 """Mean total variation between a client's shares of the classes and all clients': above, strong; below, mild."""
@@ -42,9 +47,31 @@ class Auto(Personaliser):
             return ("ditto", "feddbe", "fedavg_ft")
         return ("feddbe", "fedavg_ft", "fedprox", *(("fedbn",) if has_norm else ()))
 
-    def settings_for(self, kind: type[Personaliser]) -> dict[str, Any]:
-        """The settings that a candidate takes over."""
-        return {name: getattr(self, name) for name in declared(kind) if name in declared(Personaliser)}
+    def candidates_on(self, trains: Sequence[Domain], every: Domain) -> dict[str, Personaliser]:
+        """The methods that are compared on these clients, by name, with the settings that they take over.
+
+        Raises:
+            SettingError: there is no such method.
+        """
+        from juyi.personalize import METHODS
+
+        known = [name for name, kind in METHODS.items() if kind is not Auto]
+        has_norm = bool(Vector(build(self, every))["norm"].numel())
+        names = self.names(differing(trains), has_norm)
+        for name in names:
+            if name not in known:
+                raise SettingError(f"--candidates {name}: there is no such candidate; {nearest(name, known)}")
+        return {name: with_shared(METHODS[name], shared_settings(self)) for name in names}
+
+    def go_through(
+        self, clients: Sequence[ClientRows], trains: Sequence[Domain], every: Domain, device: torch.device
+    ) -> Federation:
+        """The rounds of each candidate; return those of the best."""
+        candidates = self.candidates_on(trains, every)
+        learnt = {name: one.go_through(clients, trains, every, device) for name, one in candidates.items()}
+        self.compared_ = {name: federation.mean_held_out() for name, federation in learnt.items()}
+        self.chosen_ = max(learnt, key=lambda name: self.compared_[name])
+        return learnt[self.chosen_]
 
     def local_update(self, client: Client, shared: Shared) -> dict[str, Tensor]:
         """Done by the candidates."""

@@ -5,15 +5,24 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from juyi.errors import SettingError
-from juyi.personalize.client import Client
+from juyi.data import Domain, as_domain, conform
+from juyi.data.doors import check_order
+from juyi.errors import SettingError, nearest
+from juyi.personalize.client import Client, ClientRows
 from juyi.personalize.vector import Vector
-from juyi.training import Augmented, Rows, hyperparameter, redeclare
+from juyi.training import Augmented, Rows, Served, choose_device, command_name, compute, hyperparameter, redeclare
+from juyi.training.learner import as_written
+from juyi.training.serving import softmax
+
+if TYPE_CHECKING:
+    from juyi.personalize.federation import Federation
 
 Shared = dict[str, Tensor]
 """What the server holds and every client is sent, by name."""
@@ -109,6 +118,90 @@ class Personaliser(Augmented):
         """Put the model that a client has in the end into `client.model`."""
         raise NotImplementedError
 
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
+        """Make a model for each of two clients or more; a fifth of each one's rows says after which round they serve.
+
+        Args:
+            X: a `Domain` with groups, each a client, or an array of rows; rows without a label are left out.
+            y: the labels of an array `X`.
+            groups: the names of the clients, one a row; of a `Domain` in the place of its own.
+
+        Raises:
+            DataError: the rows cannot be learnt from, or it is not said whose they are.
+            SettingError: a hyperparameter is out of its range, or the network cannot be used.
+        """
+        from juyi.personalize.simulation import clients_of, with_groups  # which needs this class
+
+        self.check_hyperparameters()
+        domain = as_domain(X, y, name="clients")
+        if groups is not None:
+            domain = with_groups(domain, groups)
+        device = choose_device(self.device)
+        clients, every = clients_of(domain, self.random_state)
+        rows = [one.on(device) for one in clients]
+        self.federation_ = self.go_through(rows, [one.train for one in clients], every, device)
+        self.clients_ = tuple(one.name for one in clients)
+        self.shape_, self.columns_ = domain.x.shape[1:], domain.columns
+        self.classes_ = np.asarray(domain.classes)
+        self.n_features_in_ = int(np.prod(self.shape_))
+        if not isinstance(X, Domain):
+            self.classes_ = as_written(y, self.classes_)
+        return self
+
+    def go_through(
+        self, clients: Sequence[ClientRows], trains: Sequence[Domain], every: Domain, device: torch.device
+    ) -> Federation:
+        """Go through the rounds in memory.
+
+        Args:
+            clients: their rows, on the device.
+            trains: what each learns from.
+            every: the rows of all, by which inputs are scaled.
+            device: where to compute.
+        """
+        from juyi.personalize.simulation import federation_of, go_through
+
+        return go_through(federation_of(self, clients, every, device))
+
+    def scores(self, X: Any, *, client: str | None = None) -> np.ndarray:  # type: ignore[override]  # no domain
+        """Return the scores (logits), N×C, float32, of rows of a client; of None, by the one model for all.
+
+        Raises:
+            SettingError: there is no such client; or none was named, and the method has no model for all.
+        """
+        served = self._served(client)
+        given = as_domain(X)
+        check_order(given, served.columns, "the model")
+        rows = Rows(conform(given, served.shape), self.federation_.settings.device)
+        if client is None:
+            found: Tensor = compute(served.net, rows, np.arange(rows.size), served.net)
+        else:
+            found = self.federation_.scores(self.clients_.index(client), rows)
+        return found.numpy()
+
+    def predict_proba(self, X: Any, *, client: str | None = None) -> np.ndarray:
+        """Return the probabilities of the classes, N×C, each row summing to 1, by the model of a client or of all."""
+        return softmax(self.scores(X, client=client))
+
+    def predict(self, X: Any, *, client: str | None = None) -> np.ndarray:
+        """Return the class of each row, N, by the model of a client or of all."""
+        told: np.ndarray = self.classes_[self.scores(X, client=client).argmax(1)]
+        return told
+
+    def transform(self, X: Any, *, client: str | None = None) -> np.ndarray:
+        """Return the features of rows, N×width, float32, by the model of a client or of all."""
+        return self._served(client).features(X)
+
+    def _served(self, client: str | None = None) -> Served:
+        check_is_fitted(self, "federation_")
+        if client is None:
+            self.federation_.place_general()
+        elif client in self.clients_:
+            self.federation_.place(self.federation_.client(self.clients_.index(client)))
+        else:
+            raise SettingError(f"client: there is no client {client!r}; {nearest(str(client), self.clients_)}")
+        return Served(self.federation_.model.net, self.shape_, self.classes_, self.columns_)
+
     def predict_for(self, client: Client, shared: Shared, rows: Rows) -> Tensor:
         """Return the scores of rows of a client whose model is in place, N×C."""
         return client.scores(rows)
@@ -141,3 +234,12 @@ def weighted_means(updates: Sequence[Update]) -> dict[str, Tensor]:
                 found[name] = torch.zeros_like(value)
             found[name].add_(value, alpha=update.size / total)
     return found
+
+
+def check_body(model: Vector, method: Personaliser) -> None:
+    """Raise a `SettingError` if the body of a network has nothing that learns, for methods that share the body."""
+    if not any(p.requires_grad for p in model.net.body.parameters()):
+        raise SettingError(
+            f"{command_name(type(method))}: {model.net.name} has no weights to share before its last layer; "
+            "use a network with hidden layers, such as mlp, or another method"
+        )

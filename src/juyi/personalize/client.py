@@ -144,14 +144,15 @@ class Client:
         over_rows = _Some(rows, min(training.batch, rows.size), self._share)
         stage = Stage("client", over=over_rows, turns=[turn], epochs=epochs or training.epochs)
         settings = Settings(self._seed, self._settings.device, self._settings.dtype)
-        for part in training.through(stage):
-            state = State()
-            state.see([net])  # so that what is not trained is in eval mode, and stays as it is
-            run = StageRun(part, self._times, state, settings)
-            run_stage(run)
-            self._times += 1
-            self.steps += run.total_steps
-            self.losses.append(sum(run.mean_losses().values()))
+        with torch.random.fork_rng(devices=[settings.device] if settings.device.type == "cuda" else []):
+            for part in training.through(stage):
+                state = State()
+                state.see([net])  # so that what is not trained is in eval mode, and stays as it is
+                run = StageRun(part, self._times, state, settings)
+                run_stage(run)
+                self._times += 1
+                self.steps += run.total_steps
+                self.losses.append(sum(run.mean_losses().values()))
 
     def gradient(self) -> Tensor:
         """The gradient of the mean cross-entropy over all its rows, like `model["all"]`; 0 where nothing learns."""

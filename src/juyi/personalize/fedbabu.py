@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from juyi.personalize.base import Personaliser, Shared
+from juyi.personalize.base import Personaliser, Shared, check_body
 from juyi.personalize.client import Client
 from juyi.personalize.vector import Vector
 from juyi.training import hyperparameter
@@ -25,6 +25,10 @@ class FedBABU(Personaliser):
 
     tuning_epochs: int = hyperparameter(default=5, help="passes of fine-tuning in the end", low=1, high=10_000)
     tunes: str = hyperparameter(default="all", help="what is fine-tuned", choices=("all", "head"))
+
+    def check_net(self, model: Vector) -> None:
+        """Raise an error if there is no body that could be shared."""
+        check_body(model, self)
 
     def init_shared(self, model: Vector) -> Shared:
         """φ."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed
-from torch import Tensor
+from torch import Tensor, nn
 
-from juyi.errors import SettingError, TrainingDivergedError
+from juyi.errors import DataError, SettingError, TrainingDivergedError
 from juyi.nets import TARGET
 from juyi.personalize.base import Personaliser, Shared, Update
 from juyi.personalize.client import Client, ClientRows, LocalTraining
 from juyi.personalize.vector import Vector
-from juyi.training import Processes, Rows, Settings, Stage, Steps, derive_seed, estimate_statistics
+from juyi.training import Processes, Rows, Settings, Stage, Steps, command_name, derive_seed, estimate_statistics
 
 Own = dict[int, dict[str, Tensor]]
 """What each client that has taken part keeps, by its number."""
@@ -36,22 +37,33 @@ class Federation:
 
     def __init__(self, method: Personaliser, model: Vector, clients: Sequence[ClientRows], settings: Settings) -> None:
         self.method, self.model, self.clients, self.settings = method, model, clients, settings
-        self.beginning = model.copy("all")
+        _check_rows(clients, model)
         self.training = LocalTraining(
             method.recipe(),
             method.epochs,
             method.batch,
-            lambda stage: _through(method, stage, model),
+            partial(_through, method, model),
             method.statistics,
         )
         method.check_net(model)
-        self.shared: Shared = method.init_shared(model)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with the weights that the model holds now."""
+        self.beginning = self.model.copy("all")
+        self.shared: Shared = self.method.init_shared(self.model)
         self.own: Own = {}
         self.round = 0
         self.best: tuple[float, int, Shared, Own] = (-1.0, 0, self.shared, {})
         self.rejected = self.lost = 0
         self.sent = self.received = self.visits = 0
         self.looks: list[list[float]] = []
+
+    def follow(self, other: Federation) -> None:
+        """Stand where another stands that went through the same rounds."""
+        self.beginning, self.shared, self.own, self.round = other.beginning, other.shared, other.own, other.round
+        self.rejected, self.lost = other.rejected, other.lost
+        self.sent, self.received, self.visits = other.sent, other.received, other.visits
 
     def client(self, number: int, round_number: int | None = None, share: float = 1.0) -> Client:
         """A client at work in a round, by default after the last."""
@@ -77,25 +89,24 @@ class Federation:
     def next_round(self) -> dict[str, float]:
         """Go through a round; return the mean loss of those who took part, and from time to time what is validated."""
         processes = self.settings.processes
-        mine: list[tuple[int, dict[str, Tensor], Update | None, float]] = []
-        for place, (number, share, gone) in enumerate(self.participants(self.round)):
-            if place % processes.count != processes.rank:
+        taken = self.participants(self.round)
+        mine: list[tuple[int, dict[str, Tensor], Update, float]] = []
+        for place, (number, share, gone) in enumerate(taken):
+            if place % processes.count != processes.rank or gone:
                 continue
-            client = self.client(number, share=share)
-            update, own, loss = self._update(client)
-            if gone:
-                self.lost += 1
-            elif update is None:
-                self.rejected += 1
-            else:
+            update, own, loss = self.visit(self.client(number, share=share))
+            if update is not None:
                 mine.append((number, own, update, loss))
         answered = sorted(_gather(mine, processes), key=lambda one: one[0])
         for number, own, _, _ in answered:
             self.own[number] = own
-        updates = [update for _, _, update, _ in answered if update is not None and update.values]
+        lost = sum(gone for *_, gone in taken)
+        self.lost += lost
+        self.rejected += len(taken) - lost - len(answered)
+        updates = [update for _, _, update, _ in answered if update.values]
         size = sum(value.numel() * value.element_size() for value in self.shared.values())
-        self.visits += len(self.participants(self.round))
-        self.sent += size * len(self.participants(self.round))
+        self.visits += len(taken)
+        self.sent += size * len(taken)
         self.received += sum(v.numel() * v.element_size() for update in updates for v in update.values.values())
         if updates:
             self.shared = self.method.aggregate(self.shared, updates, len(self.clients))
@@ -105,8 +116,8 @@ class Federation:
             figures["held_out"] = self._look()
         return figures
 
-    def _update(self, client: Client) -> tuple[Update | None, dict[str, Tensor], float]:
-        """What a client sends, and keeps; an update that is no number anywhere is no update."""
+    def visit(self, client: Client) -> tuple[Update | None, dict[str, Tensor], float]:
+        """What a client sends, what it then keeps, its loss; an update that is no number anywhere is None, and none."""
         try:
             values = self.method.local_update(client, self.shared)
         except TrainingDivergedError:
@@ -151,6 +162,19 @@ class Federation:
         if self.training.statistics == "recompute" and self.model["statistics"].numel() and client.size > 1:
             estimate_statistics(self.model.net, client.rows, TARGET)
 
+    def place_general(self) -> None:
+        """Put the model that is for all in place.
+
+        Raises:
+            SettingError: the method has none.
+        """
+        if "model" not in self.shared:
+            raise SettingError(
+                f"{command_name(type(self.method))}: has no model for all clients; name one of them, as in client="
+                f"{self.clients[0].name!r}"
+            )
+        self.model["all"] = self.shared["model"]
+
     def stage(self) -> Stage:
         """The rounds as a stage: each is a step, so that they are watched and stored like any other learning."""
         return Stage(
@@ -176,19 +200,35 @@ class Federation:
         self.sent, self.received, self.visits = (int(stored[name]) for name in ("sent", "received", "visits"))
         self.looks = [list(look) for look in stored["looks"]]
         device = self.settings.device
+        begun = {name: value.device for name, value in self.shared.items()}  # some are never but on the CPU
         sides: list[tuple[Shared, Own]] = []
         for prefix in ("", "best_"):
             shared: Shared = {}
             own: Own = {}
             for name, value in stored.items():
                 if name.startswith(f"{prefix}shared."):
-                    shared[name.removeprefix(f"{prefix}shared.")] = value.to(device)
+                    entry = name.removeprefix(f"{prefix}shared.")
+                    shared[entry] = value.to(begun.get(entry, device))
                 elif name.startswith(f"{prefix}own."):
                     number, _, entry = name.removeprefix(f"{prefix}own.").partition(".")
                     own.setdefault(int(number), {})[entry] = value.to(device)
             sides.append((shared, own))
         self.shared, self.own = sides[0]
         self.best = (float(stored["best_value"]), int(stored["best_round"]), *sides[1])
+
+
+def _check_rows(clients: Sequence[ClientRows], model: Vector) -> None:
+    """Refuse a client from whose rows a step cannot be made."""
+    compares_rows = any(isinstance(layer, nn.BatchNorm1d) for layer in model.net.modules())
+    for client in clients:
+        if not client.rows.size or not client.held_out.size:
+            what = "to learn from" if not client.rows.size else "that is held out"
+            raise DataError(f"client {client.name}: has no row {what}; leave it out")
+        if client.rows.size == 1 and compares_rows:
+            raise DataError(
+                f"client {client.name}: has a single row to learn from, and batch norm compares two or more; leave it "
+                "out, or use --batch-norm none"
+            )
 
 
 def selected(participation: float, clients: int) -> int:
@@ -209,7 +249,7 @@ def selected(participation: float, clients: int) -> int:
     return count
 
 
-def _through(method: Personaliser, stage: Stage, model: Vector) -> list[Stage]:
+def _through(method: Personaliser, model: Vector, stage: Stage) -> list[Stage]:
     """A client's stage, seen through the shared options (augmentation, limits of weights)."""
     parts: Callable[..., Any] = method._through_options
     return [part for part in _drained(parts(iter_of(stage), model.net)) if isinstance(part, Stage)]

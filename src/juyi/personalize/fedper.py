@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from juyi.personalize.base import Personaliser, Shared
+from juyi.personalize.base import Personaliser, Shared, check_body
 from juyi.personalize.client import Client
 from juyi.personalize.vector import Vector
 
@@ -17,6 +17,10 @@ class FedPer(Personaliser):
     Source: M. G. Arivazhagan, V. Aggarwal, A. K. Singh, S. Choudhary, "Federated Learning with Personalization Layers",
     2019, algorithms 1 and 2.
     """
+
+    def check_net(self, model: Vector) -> None:
+        """Raise an error if there is no body that could be shared."""
+        check_body(model, self)
 
     def init_shared(self, model: Vector) -> Shared:
         """φ."""

@@ -167,9 +167,8 @@ class Outcome:
         place = len(federation.clients) + number
         rows = self.rows(data)
         for visit in range(VISITS):
-            client = federation.client_of(rows, place, own, federation.round + visit)
-            federation.method.local_update(client, federation.shared)
-            own = client.own
+            update, kept, _ = federation.visit(federation.client_of(rows, place, own, federation.round + visit))
+            own = own if update is None else kept
         return self._answers(name, federation.client_of(rows, place, own, federation.round + VISITS), data)
 
     def _warnings(self) -> list[str]:
@@ -209,7 +208,7 @@ class Outcome:
         classes = given.every.classes
         shape = given.every.x.shape[1:]
         general = self.learnt[GENERAL]
-        general.place(general.client(0))
+        general.place_general()
         for name, federation, number in [
             (GENERAL, general, None),
             *((client_file(k), self.learnt[serving], k) for k, serving in enumerate(serves)),

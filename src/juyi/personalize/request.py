@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 
 from juyi.data import load
-from juyi.data.classes import adopt_classes
+from juyi.data.classes import adopt_classes, class_keys, recoded
 from juyi.data.domain import Domain, data_entries
 from juyi.data.doors import check_test, follow, join
 from juyi.errors import DataError, SettingError
 from juyi.personalize.base import Personaliser
 from juyi.personalize.federation import selected
 from juyi.personalize.partitions import like, partition, read_partition
+from juyi.personalize.simulation import part_rows
 from juyi.training import derive_seed
 
-HELD_OUT, TESTED = 0.2, 0.25
-"""The share of a client's rows by which choices are made; and, where no test is named, of those that test it."""
+TESTED = 0.25
+"""The share of a client's rows that test it, where no test is named."""
 MOST_TESTED = 500
 """Test rows of a client, at most, where a common test is dealt out."""
 
@@ -116,7 +117,7 @@ def prepare(request: Request, method: Personaliser) -> Given:
         )
     how = request.partition or ("domains" if request.number is None else "even")
     kind, _ = read_partition(how)
-    if kind == "domains" and domain.group is None and request.number is None:
+    if kind == "domains" and domain.group is None:
         raise DataError(
             f"{domain.name}: is one set of data, so say how it is dealt out: --clients 20 --partition dirichlet:0.1; "
             "or name clients: a folder with a folder for each, a table with --client-column, or several splits"
@@ -128,6 +129,8 @@ def prepare(request: Request, method: Personaliser) -> Given:
         raise SettingError(
             f"--clients {request.number}: {domain.name} has {number} groups, each a client; leave it out"
         )
+    if number < 2:
+        raise DataError(f"{domain.name}: is one client, and personal models are for two or more")
     parts = partition(domain, number, how, derive_seed(seed, 2))
     names = list(domain.groups or ()) if kind == "domains" else [f"client {k + 1}" for k in range(number)]
     test = None
@@ -145,7 +148,16 @@ def prepare(request: Request, method: Personaliser) -> Given:
     selected(method.participation, len(clients))
     every = domain.select(np.sort(np.concatenate([part for k, part in enumerate(parts) if k not in later])))
     entries = data_entries({"clients": domain, "test": test})
+    entries["clients"]["fingerprint"] = _fingerprint(domain)
     return Given(clients, newcomers, every, entries, how)
+
+
+def _fingerprint(domain: Domain) -> str:
+    """What changes with any row, and with whose it is."""
+    if domain.group is None:
+        return domain.fingerprint()
+    whose = repr((domain.fingerprint(), domain.groups, domain.group.tolist()))
+    return hashlib.sha256(whose.encode()).hexdigest()[:16]
 
 
 def load_clients(request: Request, options: dict[str, Any]) -> Domain:
@@ -155,7 +167,7 @@ def load_clients(request: Request, options: dict[str, Any]) -> Domain:
         return _several(name, options)
     folders = client_folders(Path(name)) if request.number is None else []
     if folders:
-        return join([replace(load(folder, **options), name=folder.name) for folder in folders], name=name)
+        return _together([replace(load(folder, **options), name=folder.name) for folder in folders], name)
     if request.client_column is not None:
         return load(name, group=request.client_column, **options)
     return load(name, **options)
@@ -167,7 +179,18 @@ def _is_several(name: str) -> bool:
 
 def _several(text: str, options: dict[str, Any]) -> Domain:
     names = [word.strip() for word in text.split(",") if word.strip()]
-    return join([load(name, **options) for name in names], name=text)
+    return _together([load(name, **options) for name in names], text)
+
+
+def _together(domains: list[Domain], name: str) -> Domain:
+    """Put clients into one domain, with the classes that any of them has: few clients have a row of each."""
+    known: dict[str, str] = {}
+    for domain in domains:
+        classes = domain.classes or ()
+        known = dict(zip(class_keys(classes), classes, strict=True)) | known
+    numbers = all(key.lstrip("-").isdecimal() for key in known)
+    every = tuple(known[key] for key in sorted(known, key=int if numbers else str))
+    return join([recoded(domain, every) if domain.classes else domain for domain in domains], name=name)
 
 
 def client_folders(path: Path) -> list[Path]:
@@ -182,23 +205,9 @@ def _client(
     domain: Domain, test: Domain | None, name: str, rows: np.ndarray, number: int, clients: int, seed: int
 ) -> ClientData:
     """Hold rows of a client out, and draw its test."""
-    if len(rows) < 2:
-        what = "no row with a label" if not len(rows) else "a single row with a label"
-        raise DataError(f"client {name}: has {what}, and two are needed at least; leave it out")
-    order = np.random.default_rng(derive_seed(seed, 3, number)).permutation(rows)
-    tested = 0
-    if test is None:
-        tested = max(1, round(TESTED * len(order)))
-        if len(order) - tested < 2:
-            raise DataError(f"client {name}: has {len(order)} labelled rows, too few to test it on some; name a --test")
-    held = max(1, round(HELD_OUT * (len(order) - tested)))
-    mine = (
-        domain.select(np.sort(order[:tested]))
-        if test is None
-        else _test_of(test, domain, rows, name, number, clients, seed)
-    )
-    train, out = order[tested + held :], order[tested : tested + held]
-    return ClientData(name, domain.select(np.sort(train)), domain.select(np.sort(out)), mine)
+    dealt = part_rows(name, rows, number, seed, TESTED if test is None else 0.0)
+    mine = domain.select(dealt.test) if test is None else _test_of(test, domain, rows, name, number, clients, seed)
+    return ClientData(name, domain.select(dealt.train), domain.select(dealt.held_out), mine)
 
 
 def _test_of(test: Domain, domain: Domain, rows: np.ndarray, name: str, number: int, clients: int, seed: int) -> Domain:
@@ -220,14 +229,3 @@ def _with_few(client: ClientData, most: int, seed: int) -> ClientData:
     rows = client.train
     kept = np.sort(np.random.default_rng(derive_seed(seed, 6)).permutation(rows.size)[:most])
     return replace(client, train=rows.select(kept))
-
-
-def differing(clients: Sequence[ClientData]) -> float:
-    """How differently classes are shared: the mean total variation between a client's shares and all clients', 0 to 1.
-
-    Half the sum of |p_ic − p_c|, the clients weighing as they have rows.
-    """
-    counts = np.stack([client.train.class_counts() for client in clients]).astype(float)
-    sizes = counts.sum(1)
-    shares, common = counts / sizes[:, None], counts.sum(0) / sizes.sum()
-    return float((np.abs(shares - common).sum(1) / 2 * sizes).sum() / sizes.sum())

@@ -7,39 +7,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 from torch import nn
 
 from juyi.data.domain import notes_of
-from juyi.errors import SettingError, nearest
-from juyi.nets import Network
-from juyi.nets.build import default_network
 from juyi.personalize.auto import Auto
 from juyi.personalize.base import Personaliser
 from juyi.personalize.client import ClientRows
 from juyi.personalize.federation import Federation
 from juyi.personalize.outcome import GENERAL, LOCAL, TUNED, Outcome
-from juyi.personalize.request import ClientData, Given, Request, differing, prepare
+from juyi.personalize.request import ClientData, Given, Request, prepare
+from juyi.personalize.simulation import build, differing, federation_of, go_through, shared_settings, with_shared
 from juyi.personalize.vector import Vector
 from juyi.runs import RunFolder
 from juyi.training import (
     Checkpoint,
     Processes,
     Rows,
-    Settings,
-    StageGenerator,
     Watcher,
     choose_device,
-    choose_precision,
     command_name,
-    declared,
     given_again,
     join_processes,
-    learn,
 )
-from juyi.training.processes import take_from_first
 from juyi.training.recording import (
     learn_recorded,
     mark_finished,
@@ -118,45 +109,23 @@ def plan_of(method: Personaliser, given: Given, methods: Methods) -> dict[str, P
     Raises:
         SettingError: a setting is not allowed for one of them, or the network does not suit it.
     """
-    shared = {name: getattr(method, name) for name in declared(Personaliser)}
-    plan = {name: _with_shared(methods[name], shared) for name in (LOCAL, GENERAL, TUNED)}
-    if not isinstance(method, Auto):
-        plan[command_name(type(method))] = method
+    shared = shared_settings(method)
+    plan = {name: with_shared(methods[name], shared) for name in (LOCAL, GENERAL, TUNED)}
+    if isinstance(method, Auto):
+        plan |= method.candidates_on([one.train for one in given.clients], given.every)
     else:
-        has_norm = bool(Vector(build(method, given))["norm"].numel())
-        for name in method.names(differing(given.clients), has_norm):
-            if name not in methods or name == "auto":
-                raise SettingError(f"--candidates {name}: there is no such method; {nearest(name, list(methods))}")
-            plan[name] = _with_shared(methods[name], shared)
+        plan[command_name(type(method))] = method
     for one in plan.values():
         one.check_hyperparameters()
-        one.check_net(Vector(build(one, given)))
+        one.check_net(Vector(build(one, given.every)))
     return plan
-
-
-def _with_shared(kind: type[Personaliser], shared: dict[str, Any]) -> Personaliser:
-    """A method under the settings that all have, but for those for which it has a default of its own."""
-    own = {
-        name
-        for name, field in declared(kind).items()
-        if name in shared and field.default != declared(Personaliser)[name].default
-    }
-    return kind(**{name: value for name, value in shared.items() if name not in own})
-
-
-def build(method: Personaliser, given: Given) -> Network:
-    """The network with which everything begins, the same for the same seed, on the CPU."""
-    rows = Rows(given.every, torch.device("cpu"))
-    net = default_network(rows.x) if method.net == "auto" else method.net
-    layers = {"batch_norm": method.batch_norm, "standardise": method.standardise, "head": method.head}
-    return method._build(net, rows, len(given.every.classes or ()), layers)
 
 
 def first_record(request: Request, method: Personaliser, given: Given, plan: dict[str, Personaliser]) -> dict[str, Any]:
     """What run.json holds before the first step."""
-    net = build(method, given)
+    net = build(method, given.every)
     model = Vector(net)
-    skew = differing(given.clients)
+    skew = differing([one.train for one in given.clients])
     sizes = sorted(client.train.size for client in given.clients)
     kind = "are what the data name" if given.how == "domains" else f"were dealt out by {given.how}"
     notes = [
@@ -216,39 +185,25 @@ class _Work:
     def _rows(self, client: ClientData) -> ClientRows:
         return ClientRows(client.name, Rows(client.train, self.device), Rows(client.held_out, self.device))
 
-    def _federation(self, method: Personaliser, clients: list[ClientRows]) -> Federation:
-        net = build(method, self.given).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if self.dtype is None:
-            first = clients[0].rows.take(np.arange(min(method.batch, clients[0].rows.size)))
-            self.dtype = take_from_first(
-                choose_precision(self.method.precision, net, first, self.device), self.processes
-            )
-        settings = Settings(method.random_state, self.device, self.dtype, self.processes)
-        return Federation(method, Vector(net), clients, settings)
-
     def _learn(self, name: str, method: Personaliser, clients: list[ClientRows]) -> Federation:
         """Go through the rounds of a method, watched and stored."""
-        federation = self._federation(method, clients)
-
-        def rounds(net: Network) -> StageGenerator:
-            yield federation.stage()
-            return net
+        federation = federation_of(method, clients, self.given.every, self.device, self.processes, self.dtype)
+        self.dtype = federation.settings.dtype  # the same for all
 
         def train(watcher: Watcher | None, checkpoint: Checkpoint | None) -> Personaliser:
-            learn(rounds, federation.model.net, federation.settings, watcher, checkpoint)
+            go_through(federation, watcher, checkpoint)
             return method
 
         if self.processes.is_first:
             learn_recorded(self.folder, self.record, name, train, self.console)
         else:
             train(None, None)
-        federation.take_best()
         return federation
 
     def _copied(self, method: Personaliser, like: Federation) -> Federation:
         """A method whose rounds another has gone through."""
         found = Federation(method, like.model, like.clients, like.settings)
-        found.beginning, found.shared, found.own, found.round = like.beginning, like.shared, like.own, like.round
+        found.follow(like)
         return found
 
     def _choose(self, learnt: dict[str, Federation]) -> str:

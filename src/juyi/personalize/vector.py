@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -74,6 +76,13 @@ class Vector:
         view.copy_(tensor.detach())
         tensor.data = view
         return end
+
+    def __reduce__(self) -> tuple[type[Vector], tuple[Network]]:
+        """Pickled or copied, the tensors would no longer lie in one vector: they are laid there again."""
+        net = copy.deepcopy(self.net)
+        for tensor in (*net.parameters(), *net.buffers()):
+            tensor.data = tensor.data.clone()
+        return Vector, (net,)
 
     def __getitem__(self, part: str) -> Tensor:
         """A part as it now is: a view, which changes as the network learns."""

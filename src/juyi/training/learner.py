@@ -195,8 +195,11 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
         """Return the features of target rows, N×width, float32."""
         return self._served().features(X, TARGET)
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the accuracy on labelled target rows; for numbers R², 1 − Σ(y − ŷ)² / Σ(y − ȳ)²."""
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **asked: Any) -> float:
+        """Return the accuracy on labelled target rows; for numbers R², 1 − Σ(y − ŷ)² / Σ(y − ȳ)².
+
+        What is `asked` besides, such as whose model answers, goes to `predict`.
+        """
         if self._served().tells_numbers:
             return self._score_numbers(X, y, sample_weight)
         domain = as_domain(X, y)
@@ -205,7 +208,7 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
         known = domain.labelled
         truth = np.asarray(domain.classes)[domain.y[known]]
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        predicted = self.predict(domain.select(known)).astype(str)
+        predicted = self.predict(domain.select(known), **asked).astype(str)
         return float(accuracy_score(truth, predicted, sample_weight=weight))
 
     def _score_numbers(self, X: Any, y: Any, sample_weight: Any) -> float:
