@@ -15,13 +15,17 @@ from typing import Any
 from juyi.check.adapter import CHECKS
 from juyi.check.distiller import DISTILLER_CHECKS
 from juyi.check.finetuner import FINETUNER_CHECKS
+from juyi.check.personaliser import PERSONALISER_CHECKS
 from juyi.check.pretrainer import PRETRAINER_CHECKS
 from juyi.distill import Distiller
 from juyi.finetune import Finetuner
+from juyi.personalize import Personaliser
 from juyi.pretrain import Pretrainer
 from juyi.training import Learner
 
-__all__ = ["CHECKS", "DISTILLER_CHECKS", "FINETUNER_CHECKS", "PRETRAINER_CHECKS", "check_method"]
+__all__ = [
+    "CHECKS", "DISTILLER_CHECKS", "FINETUNER_CHECKS", "PERSONALISER_CHECKS", "PRETRAINER_CHECKS", "check_method"
+]  # fmt: skip
 
 
 def check_method(method: type[Learner]) -> list[str]:
@@ -41,7 +45,8 @@ def check_method(method: type[Learner]) -> list[str]:
         True
     """
     rooms: dict[type[Learner], Mapping[str, Callable[[Any], None]]] = {
-        Distiller: DISTILLER_CHECKS, Finetuner: FINETUNER_CHECKS, Pretrainer: PRETRAINER_CHECKS
+        Distiller: DISTILLER_CHECKS, Finetuner: FINETUNER_CHECKS, Personaliser: PERSONALISER_CHECKS,
+        Pretrainer: PRETRAINER_CHECKS,
     }  # fmt: skip
     checks = next((checks for room, checks in rooms.items() if issubclass(method, room)), CHECKS)
     unknown = set(method.exempt) - set(checks)

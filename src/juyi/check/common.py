@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from juyi.data import Domain
 from juyi.training import Checkpoint, Learner, Silent, StageRun, Watcher, declared
 
 CLASSES = ("a", "b", "c")
+L = TypeVar("L")
 
 
 def shifted_domains(seed: int = 0, rows: int = 240) -> tuple[Domain, Domain]:
@@ -78,21 +79,24 @@ class Kill(Silent):
     stage_ends = step_done
 
 
-def resumes(learn: Callable[[Watcher | None, Checkpoint | None], Learner]) -> None:
+def resumes(
+    learn: Callable[[Watcher | None, Checkpoint | None], L], bits: Callable[[L], dict[str, torch.Tensor]] = weights
+) -> None:
     """Fail unless what learns, killed anywhere and resumed, ends with the same bits.
 
     Args:
         learn: lets a new method learn under a watcher, with a checkpoint, and returns it.
+        bits: what is compared of it.
     """
     watcher = Kill(-1)
-    whole = weights(learn(watcher, None))
+    whole = bits(learn(watcher, None))
     events = watcher.count
     for at in sorted({1, events // 3, 2 * events // 3, events - 1, events}):
         with tempfile.TemporaryDirectory() as folder:
             with contextlib.suppress(Killed):
                 learn(Kill(at), Checkpoint(Path(folder), every=0.0))
             resumed = learn(None, Checkpoint(Path(folder)))
-            assert same(whole, weights(resumed)), f"killed at event {at} of {events} and resumed, other bits come out"
+            assert same(whole, bits(resumed)), f"killed at event {at} of {events} and resumed, other bits come out"
 
 
 def refused(cases: Iterable[tuple[type[Exception], Callable[[], Any]]]) -> None:

@@ -25,6 +25,13 @@ class APFL(FedAvg):
 
     Source: Y. Deng, M. M. Kamani, M. Mahdavi, "Adaptive Personalized Federated Learning", 2020, algorithm 1 and
     equation 10.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = APFL(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> 0.0 <= float(method.federation_.own[0]["alpha"]) <= 1.0
+        True
     """
 
     mixture: float = hyperparameter(default=0.5, help="α_i at the beginning", low=0.01, high=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -31,7 +32,20 @@ class Auto(Personaliser):
 
     The mean is over clients, of the rows that each holds out; no test is looked at.  A method that would need other
     settings than were given is left out.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = Auto(net="lenet5", rounds=2, candidates="ditto,knn_per").fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.chosen_ in ("ditto", "knn_per"), len(method.compared_)
+        (True, 2)
     """
+
+    exempt: ClassVar = {
+        "held_out_rows_are_not_learnt_from": "its candidates go through the rounds, and are held to it",
+        "resumes_to_the_same_bits": "its candidates go through the rounds, and are held to it",
+    }
+    quick: ClassVar = {"candidates": "ditto,fedper"}
 
     candidates: str = hyperparameter(
         default="", help="methods that are compared, separated by commas; by default chosen by how clients differ"

@@ -169,14 +169,15 @@ class Personaliser(Augmented):
         Raises:
             SettingError: there is no such client; or none was named, and the method has no model for all.
         """
-        served = self._served(client)
+        number, federation = self._number(client), self.federation_
         given = as_domain(X)
-        check_order(given, served.columns, "the model")
-        rows = Rows(conform(given, served.shape), self.federation_.settings.device)
-        if client is None:
-            found: Tensor = compute(served.net, rows, np.arange(rows.size), served.net)
+        check_order(given, self.columns_ or (), "the model")
+        rows = Rows(conform(given, self.shape_), federation.settings.device)
+        if number is None:
+            federation.place_general()
+            found: Tensor = compute(federation.model.net, rows, np.arange(rows.size), federation.model.net)
         else:
-            found = self.federation_.scores(self.clients_.index(client), rows)
+            found = federation.scores(number, rows)
         return found.numpy()
 
     def predict_proba(self, X: Any, *, client: str | None = None) -> np.ndarray:
@@ -192,15 +193,26 @@ class Personaliser(Augmented):
         """Return the features of rows, N×width, float32, by the model of a client or of all."""
         return self._served(client).features(X)
 
-    def _served(self, client: str | None = None) -> Served:
+    def score(  # type: ignore[override]  # no domain
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, client: str | None = None
+    ) -> float:
+        """Return the accuracy of the model of a client, or of all, on labelled rows."""
+        return self._accuracy(X, y, sample_weight, lambda rows: self.predict(rows, client=client))
+
+    def _number(self, client: str | None) -> int | None:
+        """The number of a client; None for the model of all."""
         check_is_fitted(self, "federation_")
-        if client is None:
-            self.federation_.place_general()
-        elif client in self.clients_:
-            self.federation_.place(self.federation_.client(self.clients_.index(client)))
+        if client is None or client in self.clients_:
+            return None if client is None else self.clients_.index(client)
+        raise SettingError(f"client: there is no client {client!r}; {nearest(str(client), self.clients_)}")
+
+    def _served(self, client: str | None = None) -> Served:
+        number, federation = self._number(client), self.federation_
+        if number is None:
+            federation.place_general()
         else:
-            raise SettingError(f"client: there is no client {client!r}; {nearest(str(client), self.clients_)}")
-        return Served(self.federation_.model.net, self.shape_, self.classes_, self.columns_)
+            federation.place(federation.client(number))
+        return Served(federation.model.net, self.shape_, self.classes_, self.columns_)
 
     def predict_for(self, client: Client, shared: Shared, rows: Rows) -> Tensor:
         """Return the scores of rows of a client whose model is in place, N×C."""

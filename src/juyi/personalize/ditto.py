@@ -19,6 +19,13 @@ class Ditto(FedAvg):
 
     Source: T. Li, S. Hu, A. Beirami, V. Smith, "Ditto: Fair and Robust Federated Learning Through Personalization",
     ICML 2021, algorithm 1.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = Ditto(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.predict(digits, client="ann").shape, method.predict(digits).shape
+        ((200,), (200,))
     """
 
     proximity: float = hyperparameter(default=0.1, help="λ, how strongly v_i is pulled to w", low=0.0, high=1e4)

@@ -26,6 +26,13 @@ class FedALA(FedAvg):
 
     Source: J. Zhang, Y. Hua, H. Wang, T. Song, Z. Xue, R. Ma, H. Guan, "FedALA: Adaptive Local Aggregation for
     Personalized Federated Learning", AAAI 2023, algorithm 1 and equations 4 to 6, with p = 1 (the head).
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = FedALA(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.predict(digits, client="ann").shape
+        (200,)
     """
 
     mixing_rate: float = hyperparameter(default=1.0, help="η of W_i", low=0.0, high=100.0)

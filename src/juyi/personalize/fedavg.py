@@ -18,6 +18,13 @@ class FedAvg(Personaliser):
 
     Source: H. B. McMahan, E. Moore, D. Ramage, S. Hampson, B. Agüera y Arcas, "Communication-Efficient Learning of Deep
     Networks from Decentralized Data", AISTATS 2017, algorithm 1.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = FedAvg(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> bool((method.predict(digits) == method.predict(digits, client="ann")).all())
+        True
     """
 
     def local_update(self, client: Client, shared: Shared) -> dict[str, Tensor]:

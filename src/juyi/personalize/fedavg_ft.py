@@ -19,9 +19,18 @@ class FedAvgFT(FedAvg):
 
     Source: S. Wu, T. Li, Z. Charles, Y. Xiao, K. Liu, Z. Xu, V. Smith, "Motley: Benchmarking Heterogeneity and
     Personalization in Federated Learning", 2022, section 3.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = FedAvgFT(net="lenet5", rounds=2, tuning_epochs=1).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.predict(digits, client="ann").shape
+        (200,)
     """
 
     learns_like: ClassVar[str | None] = "fedavg"
+
+    quick: ClassVar = {"tuning_epochs": 1}
 
     tuning_epochs: int = hyperparameter(default=5, help="passes of fine-tuning", low=1, high=10_000)
 

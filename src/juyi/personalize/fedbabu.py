@@ -19,9 +19,17 @@ class FedBABU(Personaliser):
 
     Source: J. Oh, S. Kim, S.-Y. Yun, "FedBABU: Toward Enhanced Representation for Federated Image Classification",
     ICLR 2022, algorithm 1 and section 5.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = FedBABU(net="lenet5", rounds=2, tuning_epochs=1).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.predict(digits, client="ann").shape
+        (200,)
     """
 
     looks: ClassVar[int] = 3
+    quick: ClassVar = {"tuning_epochs": 2}
 
     tuning_epochs: int = hyperparameter(default=5, help="passes of fine-tuning in the end", low=1, high=10_000)
     tunes: str = hyperparameter(default="all", help="what is fine-tuned", choices=("all", "head"))

@@ -28,6 +28,13 @@ class FedDBE(Personaliser):
 
     Source: J. Zhang, Y. Hua, J. Cao, H. Wang, T. Song, Z. Xue, R. Ma, H. Guan, "Eliminating Domain Bias for Federated
     Learning in Representation Space", NeurIPS 2023, algorithm 1 and equations 5 to 7.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = FedDBE(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.federation_.own[0]["bias"].shape
+        torch.Size([84])
     """
 
     regularisation: float = hyperparameter(

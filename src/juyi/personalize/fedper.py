@@ -16,6 +16,13 @@ class FedPer(Personaliser):
 
     Source: M. G. Arivazhagan, V. Aggarwal, A. K. Singh, S. Choudhary, "Federated Learning with Personalization Layers",
     2019, algorithms 1 and 2.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = FedPer(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.predict(digits, client="ann").shape
+        (200,)
     """
 
     def check_net(self, model: Vector) -> None:

@@ -25,6 +25,13 @@ class FedProto(Personaliser):
 
     Source: Y. Tan, G. Long, L. Liu, T. Zhou, Q. Lu, J. Jiang, C. Zhang, "FedProto: Federated Prototype Learning across
     Heterogeneous Clients", AAAI 2022, algorithm 1 and equations 5 to 8.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = FedProto(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.federation_.shared["prototypes"].shape
+        torch.Size([10, 84])
     """
 
     pull: float = hyperparameter(default=1.0, help="λ, how strongly features are pulled", low=0.0, high=1e4)

@@ -19,6 +19,13 @@ class FedProx(FedAvg):
 
     Source: T. Li, A. K. Sahu, M. Zaheer, M. Sanjabi, A. Talwalkar, V. Smith, "Federated Optimization in Heterogeneous
     Networks", MLSys 2020, algorithm 2.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = FedProx(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.predict(digits, client="ann").shape
+        (200,)
     """
 
     proximity: float = hyperparameter(default=0.01, help="μ, how strongly clients are pulled back", low=0.0, high=1e4)

@@ -19,6 +19,13 @@ class FedRep(FedPer):
 
     Source: L. Collins, H. Hassani, A. Mokhtari, S. Shakkottai, "Exploiting Shared Representations for Personalized
     Federated Learning", ICML 2021, algorithm 1.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = FedRep(net="lenet5", rounds=2, head_epochs=1).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.predict(digits, client="ann").shape
+        (200,)
     """
 
     head_epochs: int = hyperparameter(default=5, help="passes in which the head learns", low=1, high=10_000)

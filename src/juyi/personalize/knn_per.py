@@ -26,6 +26,13 @@ class KNNPer(FedAvg):
 
     Source: O. Marfoq, G. Neglia, L. Kameni, R. Vidal, "Personalized Federated Learning through Local Memorization",
     ICML 2022, equations 6 and 7.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = KNNPer(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.predict_proba(digits, client="ann").shape
+        (200, 10)
     """
 
     learns_like: ClassVar[str | None] = "fedavg"

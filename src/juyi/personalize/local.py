@@ -10,7 +10,15 @@ from juyi.personalize.vector import Vector
 
 
 class Local(Personaliser):
-    """Each client learns from its own rows, from the same beginning and for as many rounds, and nothing is sent."""
+    """Each client learns from its own rows, from the same beginning and for as many rounds, and nothing is sent.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = Local(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.predict(digits, client="ann").shape
+        (200,)
+    """
 
     def init_shared(self, model: Vector) -> Shared:
         """Nothing is shared."""

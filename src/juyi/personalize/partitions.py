@@ -33,7 +33,7 @@ def partition(domain: Domain, clients: int, how: str, seed: int) -> list[np.ndar
     Example:
         >>> rows = Domain(np.zeros((40, 2), np.float32), np.arange(40) % 4, classes=tuple("abcd"), name="here")
         >>> [sorted(set((part % 4).tolist())) for part in partition(rows, 2, "pathological:2", 0)]
-        [[0, 1], [2, 3]]
+        [[0, 2], [1, 3]]
     """
     kind, given = read_partition(how)
     if kind == "domains":

@@ -27,6 +27,13 @@ class Scaffold(FedAvg):
 
     Source: S. P. Karimireddy, S. Kale, M. Mohri, S. Reddi, S. Stich, A. T. Suresh, "SCAFFOLD: Stochastic Controlled
     Averaging for Federated Learning", ICML 2020, algorithm 1, option II.
+
+    Example:
+        >>> import juyi
+        >>> digits = juyi.load("digits@train[:200]")
+        >>> method = Scaffold(net="lenet5", rounds=2).fit(digits, groups=["ann", "bob"] * 100)
+        >>> method.predict(digits, client="ann").shape
+        (200,)
     """
 
     momentum: float = redeclare(FedAvg, "momentum", 0.0)

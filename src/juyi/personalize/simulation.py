@@ -164,9 +164,9 @@ def federation_of(
 
 
 def go_through(
-    federation: Federation, watcher: Watcher | None = None, checkpoint: Checkpoint | None = None
+    federation: Federation, watcher: Watcher | None = None, checkpoint: Checkpoint | None = None, back: bool = True
 ) -> Federation:
-    """Go through all rounds, watched and stored, and back to the one at which held-out rows were told best."""
+    """Go through all rounds, watched and stored, and `back` to the one at which held-out rows were told best."""
 
     def rounds(net: Network) -> StageGenerator:
         federation.begin()  # from the weights of the first process, or with which a run that was killed began
@@ -174,7 +174,8 @@ def go_through(
         return net
 
     learn(rounds, federation.model.net, federation.settings, watcher, checkpoint)
-    federation.take_best()
+    if back:
+        federation.take_best()
     return federation
 
 

@@ -195,20 +195,20 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
         """Return the features of target rows, N×width, float32."""
         return self._served().features(X, TARGET)
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **asked: Any) -> float:
-        """Return the accuracy on labelled target rows; for numbers R², 1 − Σ(y − ŷ)² / Σ(y − ȳ)².
-
-        What is `asked` besides, such as whose model answers, goes to `predict`.
-        """
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the accuracy on labelled target rows; for numbers R², 1 − Σ(y − ŷ)² / Σ(y − ȳ)²."""
         if self._served().tells_numbers:
             return self._score_numbers(X, y, sample_weight)
+        return self._accuracy(X, y, sample_weight, self.predict)
+
+    def _accuracy(self, X: Any, y: Any, sample_weight: Any, predict: Callable[[Domain], np.ndarray]) -> float:
         domain = as_domain(X, y)
         if domain.classes is None or not domain.labelled.any():
             raise DataError(f"{domain.name}: has no labels of classes, so nothing can be scored on it; give y")
         known = domain.labelled
         truth = np.asarray(domain.classes)[domain.y[known]]
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        predicted = self.predict(domain.select(known), **asked).astype(str)
+        predicted = predict(domain.select(known)).astype(str)
         return float(accuracy_score(truth, predicted, sample_weight=weight))
 
     def _score_numbers(self, X: Any, y: Any, sample_weight: Any) -> float:
