@@ -80,7 +80,7 @@ class Kill(Silent):
 
 
 def resumes(
-    learn: Callable[[Watcher | None, Checkpoint | None], L], bits: Callable[[L], dict[str, torch.Tensor]] = weights
+    learn: Callable[[Watcher | None, Checkpoint | None], L], bits: Callable[[Any], dict[str, torch.Tensor]] = weights
 ) -> None:
     """Fail unless what learns, killed anywhere and resumed, ends with the same bits.
 

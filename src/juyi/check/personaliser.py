@@ -67,7 +67,7 @@ def check_learns(method: type[Personaliser]) -> None:
     untrained = begun(fitted.federation_.method)
     before, after = [], []
     for number, name in enumerate(CLIENTS):
-        rows = asked.select(asked.group == number)
+        rows = asked.select(np.flatnonzero(asked.group == number))
         after.append(fitted.score(rows, client=name))
         untrained.model["all"] = untrained.beginning
         told = fitted.federation_.model.net  # the shape is the same; the weights are those of the beginning

@@ -193,9 +193,7 @@ class Personaliser(Augmented):
         """Return the features of rows, N×width, float32, by the model of a client or of all."""
         return self._served(client).features(X)
 
-    def score(  # type: ignore[override]  # no domain
-        self, X: Any, y: Any = None, sample_weight: Any = None, *, client: str | None = None
-    ) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, client: str | None = None) -> float:
         """Return the accuracy of the model of a client, or of all, on labelled rows."""
         return self._accuracy(X, y, sample_weight, lambda rows: self.predict(rows, client=client))
 

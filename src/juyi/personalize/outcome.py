@@ -14,6 +14,7 @@ from juyi.measure.figures import clean
 from juyi.personalize.base import Personaliser
 from juyi.personalize.client import Client, ClientRows
 from juyi.personalize.federation import Federation
+from juyi.personalize.gate import choose_models
 from juyi.personalize.request import ClientData, Given
 from juyi.runs import RunFolder
 from juyi.runs.files import write_json
@@ -33,11 +34,11 @@ class Answers:
     """How a client's model does.
 
     Args:
-        held_out: share of its held-out rows that it tells.
+        held_out: bool, which of its held-out rows it tells.
         hits: bool, which of its test rows it tells.
     """
 
-    held_out: float
+    held_out: np.ndarray
     hits: np.ndarray
 
     @property
@@ -77,7 +78,7 @@ class Outcome:
             {name: self._answers(name, federation.client(number), client) for name, federation in self.learnt.items()}
             for number, client in enumerate(given.clients)
         ]
-        serves = [self._gate(answers, record["request"]["gate"]) for answers in found]
+        serves = self._gate(found) if record["request"]["gate"] else [self.chosen] * len(found)
         for answers, name in zip(found, serves, strict=True):
             answers[SERVED] = answers[name]
         on = {"data": tested, "role": "test", "over": "clients"}
@@ -113,13 +114,12 @@ class Outcome:
         asked = (client.held_out, Rows(data.test, federation.settings.device))
         held_out, test = (federation.method.predict_for(client, federation.shared, rows) for rows in asked)
         right = held_out.argmax(1).numpy() == data.held_out.y
-        return Answers(float(right.mean()), test.argmax(1).numpy() == data.test.y)
+        return Answers(right, test.argmax(1).numpy() == data.test.y)
 
-    def _gate(self, answers: dict[str, Answers], gated: bool) -> str:
-        """The model that a client serves: the personal one, unless its held-out rows prefer another."""
-        if not gated:
-            return self.chosen
-        return max(self.offered, key=lambda name: answers[name].held_out)  # of equals, the first
+    def _gate(self, found: list[dict[str, Answers]]) -> list[str]:
+        """The model that each client serves: the personal one, unless held-out rows prefer another."""
+        hits = [np.stack([answers[name].held_out for name in self.offered]) for answers in found]
+        return [self.offered[number] for number in choose_models(hits)]
 
     def _summary(self, found: list[dict[str, Answers]], name: str) -> dict[str, float]:
         """What a model comes to over the clients."""
