@@ -291,6 +291,8 @@ def test_it_goes_back_to_the_round_that_held_out_rows_prefer():
 def test_held_out_rows_are_asked_ten_times_at_most():
     found = go_through(begun(FedAvg(), rounds=37), back=False)
     assert [look for look, _ in found.looks] == [4, 8, 12, 16, 20, 24, 28, 32, 36, 37]
+    seldom = go_through(begun(FedBABU(tuning_epochs=1), rounds=7), back=False)  # where asking is training
+    assert [look for look, _ in seldom.looks] == [3, 6, 7]
 
 
 def test_what_is_sent_is_counted():

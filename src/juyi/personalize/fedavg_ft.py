@@ -29,6 +29,7 @@ class FedAvgFT(FedAvg):
     """
 
     learns_like: ClassVar[str | None] = "fedavg"
+    looks: ClassVar[int] = 3
 
     quick: ClassVar = {"tuning_epochs": 1}
 

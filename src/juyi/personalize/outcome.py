@@ -172,10 +172,16 @@ class Outcome:
         return self._answers(name, federation.client_of(rows, place, own, federation.round + VISITS), data)
 
     def _warnings(self) -> list[str]:
+        found = [
+            f"{name}: {federation.rejected:,} updates of clients were refused, which were no numbers; try a smaller "
+            "--learning-rate"
+            for name, federation in self.learnt.items()
+            if federation.rejected and not federation.method.learns_like
+        ]
         hurt = self.record["personal"][SERVED][f"hurt_against_{LOCAL}"]
-        if hurt <= 0.25:
-            return []
-        return [f"{hurt:.0%} of the clients would do better alone: what others taught them did not help them"]
+        if hurt > 0.25:
+            found.append(f"{hurt:.0%} of the clients would do better alone: what others taught them did not help them")
+        return found
 
     def _figures(
         self, given: Given, found: list[dict[str, Answers]], serves: list[str], later: list[dict[str, Answers]]

@@ -210,7 +210,8 @@ class _Work:
         """The method whose personal models serve: what was asked for, or the best candidate on held-out rows."""
         if not isinstance(self.method, Auto):
             return command_name(type(self.method))
-        candidates = [name for name in learnt if name not in (LOCAL, GENERAL)]
+        given = self.given
+        candidates = list(self.method.candidates_on([one.train for one in given.clients], given.every))
         values = {name: learnt[name].mean_held_out() for name in candidates}
         chosen = max(candidates, key=lambda name: values[name])
         self.record["compared"] = {
