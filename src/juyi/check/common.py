@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from juyi.data import Domain
 from juyi.training import Checkpoint, Learner, Silent, StageRun, Watcher, declared
 
 CLASSES = ("a", "b", "c")
-L = TypeVar("L")
 
 
 def shifted_domains(seed: int = 0, rows: int = 240) -> tuple[Domain, Domain]:
@@ -80,7 +79,8 @@ class Kill(Silent):
 
 
 def resumes(
-    learn: Callable[[Watcher | None, Checkpoint | None], L], bits: Callable[[Any], dict[str, torch.Tensor]] = weights
+    learn: Callable[[Watcher | None, Checkpoint | None], Any],
+    bits: Callable[[Any], dict[str, torch.Tensor]] = weights,
 ) -> None:
     """Fail unless what learns, killed anywhere and resumed, ends with the same bits.
 
