@@ -8,6 +8,7 @@ import pytest
 
 from juyi.report import compare, summary_lines, write_report
 from juyi.report.clients import file_of, read_clients
+from juyi.report.comparison_page import render as render_comparison
 from juyi.report.page import contents, losses, render, title
 from juyi.report.personalized import MOST_CELLS, MOST_COLUMNS, gate_sentence, parts
 from juyi.report.summary import headline
@@ -277,6 +278,7 @@ def test_a_comparison_is_of_what_is_served(tmp_path):
     assert served[1].cells()["method"] == "served (fedrep)" and "mean over clients" in served[1].cells()["on"]
     floor = [row for row in comparison.rows if row.is_floor]
     assert [(row.model, len(row.runs), row.value) for row in floor] == [("fedavg", 2, 0.5)]
+    assert "it covers the choice of clients" in render_comparison(comparison)
     assert (
         comparison.standing.answer == "cannot_tell" and "choice of clients may explain" in comparison.standing.sentence
     )
