@@ -26,9 +26,10 @@ MOST_COLUMNS, MOST_CELLS = 400, 60
 CLIENTS_NOTE = (
     "A column is a client, and a dot the accuracy of one of its models on its own test rows. The general model is one "
     "for all clients; the local model learnt from the client’s rows alone; the personal model learnt from them and "
-    "from what others taught. Ringed is the one that the client serves: its held-out rows chose it, and not its test. "
-    "Where the local model lies highest, the others taught this client nothing. A dot is counted on few rows (of 100, "
-    "it may be 5 to 10 points off), so look at all columns and not at one."
+    "from what others taught. Ringed is the one that the client serves: with the gate, held-out rows chose it, the "
+    "client’s own steadied by those of all clients; no test did. Where the local model lies highest, the others taught "
+    "this client nothing. A dot is counted on few rows (of 100, it may be 5 to 10 points off), so look at all columns "
+    "and not at one."
 )
 OVER_NOTE = (
     "The mean counts every client alike; its 95 % interval covers the choice of clients. The mean over rows counts "
@@ -154,10 +155,9 @@ def gate_sentence(record: dict[str, Any], personal: str) -> str:
         parts = [f"Of {sum(serve.values()):,} clients {numbers[0]} serve {first}{more}."]
     shortfall, worse = finite(gate.get("shortfall")), share(gate.get("surely_worse"))
     if shortfall is not None:
-        best = "the better" if len(serve) == 2 else "the best"
         parts.append(
-            f"On the test, what a client serves is {100 * shortfall:.1f} points below {best} of these, in the mean: "
-            "that is what not knowing the test costs, chance included."
+            f"On the test, what a client serves is {100 * shortfall:.1f} points below the best of its models, in the "
+            "mean: that is what not knowing the test costs, chance included."
         )
     if worse is not None:
         parts.append(
