@@ -36,6 +36,21 @@ def ranged(found: dict, digits: int = 3, scale: float = 1.0, sign: str = "") -> 
     return f"{value} ({low} to {high})"
 
 
+def personal() -> list[str]:
+    """Personal models: each run's models, means over clients."""
+    lines = []
+    for folder in sorted(path.name for path in RESULTS.glob("personal_*") if path.is_dir()):
+        for name, record in read(folder).items():
+            for model, found in record["personal"].items():
+                mean = ranged({"value": found["mean"], "low": found["low"], "high": found["high"]})
+                lines.append(f"| {folder}, {name} | `{model}` | {mean} | {found['worst_tenth']:.3f} |")
+    lead = (
+        "Means over clients of the accuracy on each one's own test, with 95 % intervals over clients. The commands are "
+        "in\n`bench/run.py`."
+    )
+    return section("Personal models", lead, "| run | model | mean over clients | worst tenth |", lines)
+
+
 def omitted() -> list[str]:
     """Classes that the transfer set lacks: errors before and after correcting the biases."""
     lines = []
@@ -188,6 +203,7 @@ def cold_start() -> list[str]:
 def sections() -> list[str]:
     """All of them."""
     return [
-        *omitted(), *specialists(), *perturbations(), *impressions(), *ablation(), *exports(), *backbones(),
+        *omitted(), *specialists(), *perturbations(), *impressions(), *ablation(), *exports(), *personal(),
+        *backbones(),
         *cold_start(),
     ]  # fmt: skip
