@@ -119,16 +119,17 @@ def test_the_gate_serves_what_held_out_rows_prefer_and_can_be_left_out(whole):
 
 @pytest.mark.data
 def test_killed_again_and_again_and_resumed_the_same_models(tmp_path):
-    """By SIGKILL, in the rounds of the first, the second and the last method, before and after files are in place."""
+    """By SIGKILL, in the rounds of the first, the second and the last method, and while models are written."""
     arguments = ["personalize", "digits@train[:150]", "--clients", "3", "--partition", "dirichlet:1", "--net", "lenet5",
                  "--method", "feddbe", "--participation", "0.7", "--newcomers", "1", *QUICK]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent / "training"), environment.get("PYTHONPATH", "")])
-    script = [sys.executable, str(HERE / "lives.py"), "6,4,14,1"]
+    script = [sys.executable, str(HERE / "lives.py"), "6,4,14,18"]
     done = subprocess.run([*script, *arguments], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     one, other = (RunFolder(tmp_path / name / "run") for name in ("whole", "killed"))
     assert models(one) == models(other) and len(models(one)) == 2 * (2 + 1)
+    assert len(one.read()["openings"]) == 1 and len(other.read()["openings"]) == 2  # an opening is never forgotten
     for key in ("results", "personal", "newcomers", "gate", "traffic", "partition"):
         assert one.read()[key] == other.read()[key], key
     for name in ("clients.json", "rounds.json"):
