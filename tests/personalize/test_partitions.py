@@ -25,7 +25,7 @@ def domains(draw, most=12):
     )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(domains(), st.integers(2, 25), st.sampled_from(KINDS), st.integers(0, 2**40))
 def test_any_partition_keeps_its_promises_or_is_refused(domain, clients, how, seed):
     try:
@@ -144,7 +144,7 @@ def test_numbers_are_no_classes_to_deal_out():
     assert sum(map(len, partition(numbers, 3, "even", 0))) == 60
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(domains(), st.data(), st.integers(1, 300), st.integers(0, 99))
 def test_a_test_like_a_client_keeps_its_proportions(test, data, most, seed):
     """As many rows as the scarcest class allows; each class has its share of them, up to a row."""
