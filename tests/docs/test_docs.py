@@ -147,8 +147,9 @@ def test_commands_run(page, stand_ins, capsys):
                 words += ["--adversarial-epochs", "1"] if "adda" in words else []
             if words[1] == "distill":
                 words += [word for pair in quick_distilling(words).items() if pair[0] not in words for word in pair]
-            if "--epochs" in words:
-                words[words.index("--epochs") + 1] = "1"
+            for long in ("--epochs", "--rounds"):
+                if long in words:
+                    words[words.index(long) + 1] = "1"
             code = main(words[1:])
             assert code == 0, f"{name(page)}, line {block.line}: {line}\n{capsys.readouterr().err}"
 
