@@ -196,11 +196,11 @@ def page() -> str:
                         f"| {experiment}, {path.stem} | {result['model']} | {figures} | `{record['command']}` |"
                     )
     lines += peers_table()
-    for name in ("speed", "memory"):
+    for name in ("speed", "personalize_speed", "memory"):
         path = HERE / "results" / f"{name}.json"
         if path.exists():
             record = json.loads(path.read_text())
-            lines += [f"\n## {name.capitalize()}\n", f"`{record['command']}`\n", "```json"]
+            lines += [f"\n## {name.capitalize().replace('_', ', ')}\n", f"`{record['command']}`\n", "```json"]
             lines += [json.dumps(record["results"], indent=1), "```"]
     return "\n".join(lines) + "\n"
 
