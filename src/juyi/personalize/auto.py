@@ -30,8 +30,7 @@ class Auto(Personaliser):
         .25 to .6                    ditto, feddbe, fedavg_ft
         d < .25 (mild, or none)      feddbe, fedavg_ft, fedprox, and fedbn where the network has batch norm
 
-    The mean is over clients, of the rows that each holds out; no test is looked at.  A method that would need other
-    settings than were given is left out.
+    The mean is over clients, of the rows that each holds out; no test is looked at.
 
     Example:
         >>> import juyi

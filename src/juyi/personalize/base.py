@@ -50,7 +50,6 @@ class Personaliser(Augmented):
     of it (`aggregate`), and which model a client has in the end (`personalize`).
     """
 
-    exempt: ClassVar[dict[str, str]] = {}
     quick: ClassVar[dict[str, Any]] = {}
     """Settings under which the contract can be checked in seconds."""
 
@@ -175,7 +174,7 @@ class Personaliser(Augmented):
         rows = Rows(conform(given, self.shape_), federation.settings.device)
         if number is None:
             federation.place_general()
-            found: Tensor = compute(federation.model.net, rows, np.arange(rows.size), federation.model.net)
+            found = compute(federation.model.net, rows, np.arange(rows.size), federation.model.net)
         else:
             found = federation.scores(number, rows)
         return found.numpy()

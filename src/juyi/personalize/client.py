@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from juyi.nets import TARGET, Network
 from juyi.personalize.vector import Vector
 from juyi.training import Batch, Optimiser, Rows, Settings, Single, Stage, StageRun, Turn, compute, derive_seed
-from juyi.training.batches import seed_torch
 from juyi.training.labels import loss_of
 from juyi.training.stage_run import run_stage
 from juyi.training.state import State
@@ -177,12 +176,6 @@ class Client:
     def _is_of_model(self, parameter: Tensor) -> bool:
         inside = parameter.data_ptr() - self.model.values.data_ptr()
         return 0 <= inside < self.model.values.numel() * self.model.values.element_size()
-
-    def new_layer(self, make: Callable[[], nn.Module]) -> nn.Module:
-        """Make something with random weights, the same for all clients and rounds."""
-        with torch.random.fork_rng(devices=[]):
-            seed_torch(torch.device("cpu"), self._settings.seed, 11)
-            return make().to(self._settings.device)
 
     def features(self, rows: Rows | None = None) -> Tensor:
         """The features of its rows (or of others) under the model as it is, N×width, float32, on the CPU."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,17 @@ from juyi.nets import TARGET
 from juyi.personalize.base import Personaliser, Shared, Update
 from juyi.personalize.client import Client, ClientRows, LocalTraining
 from juyi.personalize.vector import Vector
-from juyi.training import Processes, Rows, Settings, Stage, Steps, command_name, derive_seed, estimate_statistics
+from juyi.training import (
+    Processes,
+    Rows,
+    Settings,
+    Stage,
+    StageGenerator,
+    Steps,
+    command_name,
+    derive_seed,
+    estimate_statistics,
+)
 
 Own = dict[int, dict[str, Tensor]]
 """What each client that has taken part keeps, by its number."""
@@ -149,12 +159,11 @@ class Federation:
         """The share of rows of which a client's model tells the class."""
         return float((self.scores(number, rows).argmax(1) == rows.y.cpu()).float().mean())
 
-    def scores(self, number: int, *rows: Rows) -> Any:
-        """The scores of rows under the model that a client has in the end, N×C; of several, one for each."""
+    def scores(self, number: int, rows: Rows) -> Tensor:
+        """The scores of rows under the model that a client has in the end, N×C."""
         client = self.client(number)
         self.place(client)
-        found = [self.method.predict_for(client, self.shared, some) for some in rows]
-        return found[0] if len(found) == 1 else found
+        return self.method.predict_for(client, self.shared, rows)
 
     def place(self, client: Client) -> None:
         """Put the model of a client in place."""
@@ -251,17 +260,12 @@ def selected(participation: float, clients: int) -> int:
 
 def _through(method: Personaliser, model: Vector, stage: Stage) -> list[Stage]:
     """A client's stage, seen through the shared options (augmentation, limits of weights)."""
-    parts: Callable[..., Any] = method._through_options
-    return [part for part in _drained(parts(iter_of(stage), model.net)) if isinstance(part, Stage)]
 
+    def alone() -> StageGenerator:
+        yield stage
+        return model.net
 
-def iter_of(stage: Stage) -> Any:
-    """A generator of one stage."""
-    yield stage
-
-
-def _drained(parts: Any) -> list[Any]:
-    return list(parts)
+    return [part for part in method._through_options(alone(), model.net) if isinstance(part, Stage)]
 
 
 def _gather(mine: list[Any], processes: Processes) -> list[Any]:
