@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -74,7 +74,14 @@ class Auto(Personaliser):
         for name in names:
             if name not in known:
                 raise SettingError(f"--candidates {name}: there is no such candidate; {nearest(name, known)}")
+        self.compares_ = names
         return {name: with_shared(METHODS[name], shared_settings(self)) for name in names}
+
+    def choose(self, learnt: Mapping[str, Federation]) -> str:
+        """The candidate whose models tell most of the clients' held-out rows, the first of equals."""
+        self.compared_ = {name: learnt[name].mean_held_out() for name in self.compares_}
+        self.chosen_ = max(self.compared_, key=lambda name: self.compared_[name])
+        return self.chosen_
 
     def go_through(
         self, clients: Sequence[ClientRows], trains: Sequence[Domain], every: Domain, device: torch.device
@@ -82,9 +89,7 @@ class Auto(Personaliser):
         """The rounds of each candidate; return those of the best."""
         candidates = self.candidates_on(trains, every)
         learnt = {name: one.go_through(clients, trains, every, device) for name, one in candidates.items()}
-        self.compared_ = {name: federation.mean_held_out() for name, federation in learnt.items()}
-        self.chosen_ = max(learnt, key=lambda name: self.compared_[name])
-        return learnt[self.chosen_]
+        return learnt[self.choose(learnt)]
 
     def local_update(self, client: Client, shared: Shared) -> dict[str, Tensor]:
         """Done by the candidates."""

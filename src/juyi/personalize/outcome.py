@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from scipy.special import stdtrit
 from juyi.measure import paired_difference, verdict_from_test
 from juyi.measure.figures import clean
 from juyi.personalize.base import Personaliser
-from juyi.personalize.client import Client, ClientRows
+from juyi.personalize.client import Client
 from juyi.personalize.federation import Federation
 from juyi.personalize.gate import choose_models
 from juyi.personalize.request import ClientData, Given
@@ -55,7 +54,6 @@ class Outcome:
         record: what run.json will hold; `results`, `verdict`, `openings` and `personal` are filled in.
         learnt: what went through the rounds, by name.
         chosen: the method whose personal models are offered.
-        rows: puts a client's rows on the device.
     """
 
     def __init__(
@@ -64,9 +62,8 @@ class Outcome:
         record: dict[str, Any],
         learnt: dict[str, Federation],
         chosen: str,
-        rows: Callable[[ClientData], ClientRows],
     ) -> None:
-        self.folder, self.record, self.learnt, self.chosen, self.rows = folder, record, learnt, chosen, rows
+        self.folder, self.record, self.learnt, self.chosen = folder, record, learnt, chosen
         self.offered = tuple(dict.fromkeys((chosen, GENERAL, LOCAL)))
 
     def write(self, given: Given) -> None:
@@ -165,7 +162,7 @@ class Outcome:
         """A client that was not there: it goes through rounds alone, with its few rows, and sends nothing."""
         own: dict[str, Any] = {}
         place = len(federation.clients) + number
-        rows = self.rows(data)
+        rows = data.on(federation.settings.device)
         for visit in range(VISITS):
             update, kept, _ = federation.visit(federation.client_of(rows, place, own, federation.round + visit))
             own = own if update is None else kept

@@ -17,7 +17,7 @@ from juyi.errors import DataError, SettingError
 from juyi.personalize.base import Personaliser
 from juyi.personalize.federation import selected
 from juyi.personalize.partitions import like, partition, read_partition
-from juyi.personalize.simulation import part_rows
+from juyi.personalize.simulation import InMemory, part_rows
 from juyi.training import derive_seed
 
 TESTED = 0.25
@@ -63,19 +63,13 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
-class ClientData:
-    """The rows of one client.
+class ClientData(InMemory):
+    """The rows of one client, and those that test it.
 
     Args:
-        name: what a person calls it.
-        train: what it learns from.
-        held_out: what choices are made by.
         test: what it is scored on, once, at the end.
     """
 
-    name: str
-    train: Domain
-    held_out: Domain
     test: Domain
 
 

@@ -17,14 +17,13 @@ from juyi.personalize.base import Personaliser
 from juyi.personalize.client import ClientRows
 from juyi.personalize.federation import Federation
 from juyi.personalize.outcome import GENERAL, LOCAL, TUNED, Outcome
-from juyi.personalize.request import ClientData, Given, Request, prepare
+from juyi.personalize.request import Given, Request, prepare
 from juyi.personalize.simulation import build, differing, federation_of, go_through, shared_settings, with_shared
 from juyi.personalize.vector import Vector
 from juyi.runs import RunFolder
 from juyi.training import (
     Checkpoint,
     Processes,
-    Rows,
     Watcher,
     choose_device,
     command_name,
@@ -169,7 +168,7 @@ class _Work:
         """Go through the rounds of every method, then look at each client's models."""
         self.device = choose_device(self.method.device)
         with naming(self.folder):
-            clients = [self._rows(one) for one in self.given.clients]
+            clients = [one.on(self.device) for one in self.given.clients]
             learnt: dict[str, Federation] = {}
             for name, method in self.plan.items():
                 like = learnt.get(method.learns_like or "")
@@ -178,12 +177,9 @@ class _Work:
                 chosen = self._choose(learnt)
                 self.record["serves"] = GENERAL
                 self.console.print("looking at each client's models", highlight=False)
-                Outcome(self.folder, self.record, learnt, chosen, self._rows).write(self.given)
+                Outcome(self.folder, self.record, learnt, chosen).write(self.given)
                 mark_finished(self.folder, self.record)
         return self.folder
-
-    def _rows(self, client: ClientData) -> ClientRows:
-        return ClientRows(client.name, Rows(client.train, self.device), Rows(client.held_out, self.device))
 
     def _learn(self, name: str, method: Personaliser, clients: list[ClientRows]) -> Federation:
         """Go through the rounds of a method, watched and stored."""
@@ -210,12 +206,11 @@ class _Work:
         """The method whose personal models serve: what was asked for, or the best candidate on held-out rows."""
         if not isinstance(self.method, Auto):
             return command_name(type(self.method))
-        given = self.given
-        candidates = list(self.method.candidates_on([one.train for one in given.clients], given.every))
-        values = {name: learnt[name].mean_held_out() for name in candidates}
-        chosen = max(candidates, key=lambda name: values[name])
+        chosen = self.method.choose(learnt)
         self.record["compared"] = {
             "chosen": chosen,
-            "candidates": {name: {"name": "accuracy", "value": round(value, 4)} for name, value in values.items()},
+            "candidates": {
+                name: {"name": "accuracy", "value": round(value, 4)} for name, value in self.method.compared_.items()
+            },
         }
         return chosen

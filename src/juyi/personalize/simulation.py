@@ -84,7 +84,13 @@ def part_rows(name: str, rows: np.ndarray, number: int, seed: int, tested: float
 
 @dataclass(frozen=True, eq=False)
 class InMemory:
-    """The rows of a client that `fit` is given: what it learns from, and what is held out."""
+    """The rows of a client.
+
+    Args:
+        name: what a person calls it.
+        train: what it learns from.
+        held_out: what choices are made by.
+    """
 
     name: str
     train: Domain
