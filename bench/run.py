@@ -4,17 +4,19 @@
     JUYI_DATA=... python bench/run.py mnist_m_dann    those of one experiment
     python bench/run.py --list
 
-Each run is the command as a person would type it; its result file holds the command and what run.json says.
+A run that was killed goes on where it was stored.  Each run is the command as a person would type it; its result file
+holds the command and what run.json says.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -137,14 +139,21 @@ def main(wanted: list[str]) -> None:
 
 
 def run_one(command: str, seed: int) -> dict:
-    """Run one command in a folder that is thrown away, and return its record."""
+    """Run one command in a folder that is thrown away, or go on with it if it was killed; return its record."""
+    from juyi.data.cache import cache_folder
+
     if command.startswith("labels "):
         return labels_alone(int(command.split()[1]), seed)
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        words = [*with_teacher(command, seed), "--seed", str(seed), "--out", str(out)]
+    name = hashlib.sha256(f"{command} {seed}".encode()).hexdigest()[:16]
+    folder = cache_folder() / "runs" / name
+    record = folder / "run.json"
+    if not record.exists():
+        words = [*with_teacher(command, seed), "--seed", str(seed), "--out", str(folder)]
         subprocess.run([sys.executable, "-m", *words], check=True, cwd=HERE.parent)
-        text = (out / "run.json").read_text().replace(folder, "FOLDER").replace(str(teachers_folder()), "TEACHERS")
+    elif json.loads(record.read_text())["status"] != "finished":
+        subprocess.run([sys.executable, "-m", "juyi", "resume", str(folder)], check=True, cwd=HERE.parent)
+    text = record.read_text().replace(str(folder.parent), "FOLDER").replace(str(teachers_folder()), "TEACHERS")
+    shutil.rmtree(folder)
     return json.loads(text) | {"command": f"{command} --seed {seed}"}
 
 
