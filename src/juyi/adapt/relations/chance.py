@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+Lay = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+"""A way to lay relations anew."""
+
 
 def shuffled(relations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Lay all relations, with their strengths, between pairs drawn at random; those to oneself stay such.
@@ -76,14 +79,3 @@ def p_value(value: float, by_chance: np.ndarray) -> float:
     """
     tolerance = 1e-9 * max(1.0, abs(value))
     return float((1 + (by_chance <= value + tolerance).sum()) / (1 + len(by_chance)))
-
-
-def by_chance(
-    target: np.ndarray,
-    lay: Callable[[np.ndarray, np.random.Generator], np.ndarray],
-    measure: Callable[[np.ndarray], float],
-    draws: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Return what `measure` gives for `draws` targets that are laid anew."""
-    return np.array([measure(lay(target, rng)) for _ in range(draws)])

@@ -71,33 +71,57 @@ def discrepancy(source: np.ndarray, target: np.ndarray, plan: np.ndarray) -> flo
     return float(max(power - 2 * (source @ plan @ target.T * plan).sum(), 0.0) / power)
 
 
-def gromov_wasserstein(
-    source: np.ndarray, target: np.ndarray, cost: np.ndarray, start: np.ndarray | None = None
-) -> Match:
+def outlines(relations: np.ndarray, points: int = 8) -> np.ndarray:
+    """Return how strongly each item stands to others and they to it, without saying to whom: quantiles, n×2k.
+
+    Args:
+        relations: n×n.
+        points: k, how many quantiles of each.
+
+    Example:
+        >>> outlines(np.array([[0.0, 1.0], [0.0, 0.0]]), 2).tolist()
+        [[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+    """
+    at = np.linspace(0, 1, points)
+    found: np.ndarray = np.vstack([np.quantile(relations, at, axis=1), np.quantile(relations, at, axis=0)]).T
+    return found
+
+
+def gromov_wasserstein(source: np.ndarray, target: np.ndarray, cost: np.ndarray, alone: float = 0.0) -> Match:
     """Find a plan T that minimises Σ_ijkl (A_ik − B_jl)² T_ij T_kl + Σ_ij M_ij T_ij, by conditional gradients.
 
-    Every item weighs the same: T 1 = 1/n, Tᵀ 1 = 1/m.  The sum has many local minima; the one that is found depends on
-    the start.
+    Every item weighs the same: T 1 = 1/n, Tᵀ 1 = 1/m.  That some may stay alone, a share u of each side, is an item more
+    on both sides, which stands to nobody and weighs u.  The sum has many local minima; the better is kept of what is
+    found from all matched to all, and from the match of the items' outlines.
 
     Args:
         source: A, n×n.
         target: B, m×m.
         cost: M, n×m.
-        start: the plan to begin from; None for all to all.
+        alone: u, 0 or more.
 
     Source: F. Mémoli, "Gromov-Wasserstein Distances and the Metric Approach to Object Matching", 2011; T. Vayer et al.,
     "Optimal Transport for Structured Data with Application on Graphs", ICML 2019 (with M).
     """
-    p, q = (np.full(size, 1 / size) for size in cost.shape)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what POT would warn of is measured below
-        plan = ot.gromov.fused_gromov_wasserstein(
-            cost, source, target, p, q, alpha=0.5, symmetric=False, G0=start, max_iter=STEPS, tol_rel=1e-9, tol_abs=1e-9
-        )
-        slope = _slope(source, target, cost, plan)
-        gap = float((slope * (plan - ot.emd(p, q, slope))).sum())
-    residual = max(gap, 0.0) / ((source**2).mean() + (target**2).mean())
-    return Match(plan, discrepancy(source, target, plan), residual, residual <= TOLERANCE)
+    (n, m), power = cost.shape, (source**2).mean() + (target**2).mean()
+    p, q = (np.append(np.full(size, 1 / size), [alone] * (alone > 0)) / (1 + alone) for size in (n, m))
+    if alone:
+        source, target, cost = (np.pad(side, ((0, 1), (0, 1))) for side in (source, target, cost))
+    found = []
+    for start in (None, ot.emd(p, q, ot.dist(outlines(source), outlines(target)))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what POT would warn of is measured below
+            plan, log = ot.gromov.fused_gromov_wasserstein(
+                cost, source, target, p, q, alpha=0.5, symmetric=False, G0=start, max_iter=STEPS, tol_rel=1e-9,
+                tol_abs=1e-9, log=True,
+            )  # fmt: skip
+            found.append((float(log["fgw_dist"]), plan))
+    _, plan = min(found, key=lambda one: one[0])
+    slope = _slope(source, target, cost, plan)
+    gap = float((slope * (plan - ot.emd(p, q, slope))).sum())
+    residual = max(gap, 0.0) / power
+    plan = plan[:n, :m]
+    return Match(plan, discrepancy(source[:n, :n], target[:m, :m], plan), residual, residual <= TOLERANCE)
 
 
 def _slope(source: np.ndarray, target: np.ndarray, cost: np.ndarray, plan: np.ndarray) -> np.ndarray:
@@ -117,7 +141,7 @@ def assignment(source: np.ndarray, target: np.ndarray, seed: int) -> Match:
     Args:
         source: A, n×n.
         target: B, m×m.
-        seed: of the order in which ties are broken and swaps are tried.
+        seed: of the order in which the solver breaks ties.
 
     Source: J. T. Vogelstein et al., "Fast Approximate Quadratic Programming for Graph Matching", PLOS ONE 2015; the
     filling: D. E. Fishkind et al., "Seeded graph matching", Pattern Recognition 2019, section 2.5 (centred).
@@ -126,11 +150,36 @@ def assignment(source: np.ndarray, target: np.ndarray, seed: int) -> Match:
     size = max(n, m)
     a, b = np.zeros((2, size, size))
     a[:n, :n], b[:m, :m] = source - source.mean(), target - target.mean()
-    rng = np.random.default_rng(seed)
-    found = quadratic_assignment(a, b, options={"maximize": True, "maxiter": STEPS, "tol": 1e-6, "rng": rng})
-    guess = np.stack([np.arange(size), found.col_ind], 1)
-    found = quadratic_assignment(a, b, method="2opt", options={"maximize": True, "partial_guess": guess, "rng": rng})
+    options = {"maximize": True, "maxiter": STEPS, "tol": 1e-6, "rng": np.random.default_rng(seed)}
+    order = quadratic_assignment(a, b, options=options).col_ind
+    for _ in range(STEPS):
+        gains = swap_gains(a, b[np.ix_(order, order)])
+        i, j = np.unravel_index(gains.argmax(), gains.shape)
+        residual = max(float(gains[i, j]), 0.0) / float(np.sqrt((a**2).sum() * (b**2).sum()) + 1e-300)
+        if residual <= TOLERANCE:
+            break
+        order[[i, j]] = order[[j, i]]
+    rows = np.flatnonzero(order[:n] < m)
     plan = np.zeros((n, m))
-    pairs = [(i, j) for i, j in enumerate(found.col_ind) if i < n and j < m]
-    plan[tuple(np.array(pairs).T)] = 1 / len(pairs)
-    return Match(plan, discrepancy(source, target, plan), 0.0, True)
+    plan[rows, order[rows]] = 1 / len(rows)
+    return Match(plan, discrepancy(source, target, plan), residual, residual <= TOLERANCE)
+
+
+def swap_gains(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return by how much Σ_ik A_ik B_ik grows if items i and j of B change places, for all i and j.
+
+    Args:
+        a: A, n×n.
+        b: B, n×n.
+
+    Example:
+        >>> a = np.array([[0.0, 1.0], [0.0, 0.0]])
+        >>> swap_gains(a, a.T).tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
+    """
+    both = a @ b.T + a.T @ b
+    whole = both + both.T - np.diag(both)[:, None] - np.diag(both)
+    p, q = np.diag(a)[:, None], np.diag(b)[:, None]
+    twice = (p - a.T) * (b.T - q) + (a - p.T) * (q.T - b) + (p - a) * (b - q) + (a.T - p.T) * (q.T - b.T)
+    gains: np.ndarray = whole - twice + (p - p.T) * (q.T - q) + (a - a.T) * (b.T - b)
+    return gains

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from juyi.adapt.relations.chance import by_chance, p_value, rewired, shuffled
+from juyi.adapt.relations.chance import Lay, p_value, rewired, shuffled
 from juyi.adapt.relations.matching import Match, assignment, gromov_wasserstein, scaled
 from juyi.adapt.relations.roles import TOLERANCE, carried, settle_roles
+from juyi.adapt.relations.symmetry import alike, shared_out
 from juyi.data.relations import Relations, as_relations
 from juyi.errors import DataError
 from juyi.training import derive_seed
@@ -19,6 +21,10 @@ from juyi.training.hyperparameters import Method, hyperparameter
 
 FORBIDDEN = 10.0
 """What matching two items of different known roles costs, in units of the relations' power."""
+
+
+LEVEL = 0.05
+"""A p-value above it is said to be no better than chance."""
 
 
 class Relational(ClassifierMixin, Method):  # type: ignore[misc]
@@ -39,9 +45,11 @@ class Relational(ClassifierMixin, Method):  # type: ignore[misc]
         match_: m: the source item from which most goes to each target item.
         roles_, probabilities_, classes_: the target's roles, m; the probability of each, m×c; their names, c.
         discrepancy_: by how much matched pairs stand otherwise to each other, 0 to about 1.
-        residual_, settled_: how far the solver is from rest, and whether it and the roles have come to rest.
+        residual_, moved_, settled_: how far the solver is from rest, by how much the last round moved the roles, and
+            whether both have come to rest.
         chance_: the discrepancies of targets laid anew, `shuffled` and `rewired`.
         p_values_: how often chance does as well, for each of these.
+        remarks_: what gives pause, in sentences.
 
     Example:
         >>> school = np.zeros((4, 4)); school[0, 1:] = 1  # a teacher, three students
@@ -61,11 +69,14 @@ class Relational(ClassifierMixin, Method):  # type: ignore[misc]
         help="how strengths count: weight (as they are), logarithm, or binary (whether there is one)",
         choices=("weight", "logarithm", "binary"),
     )
+    alone: float = hyperparameter(
+        default=0.0, help="share of each side that may stay without counterpart (gromov_wasserstein)", low=0.0, high=1.0
+    )
     settle: bool = hyperparameter(default=True, help="settle roles by how an item stands to those of each role")
     strength: float = hyperparameter(
         default=10.0, help="how freely the classifier that settles roles fits (scikit-learn's C)", low=1e-6, high=1e9
     )
-    draws: int = hyperparameter(default=99, help="targets laid anew by chance, for each test", low=0, high=1_000_000)
+    draws: int = hyperparameter(default=39, help="targets laid anew by chance, for each test", low=0, high=1_000_000)
     random_state: int = hyperparameter(default=0, help="seed of every draw", low=0, high=2**63 - 1)
 
     def fit(self, X: Any, y: Any = None, *, target: Any = None) -> Relational:
@@ -94,28 +105,36 @@ class Relational(ClassifierMixin, Method):  # type: ignore[misc]
         roles, given = (one_hot(side.roles, self.classes_, side.name) for side in (source, target))
         a, b = scaled(source.weights, self.relation), scaled(target.weights, self.relation)
         cost = FORBIDDEN * np.where(given.any(1), roles.any(1)[:, None] - roles @ given.T, 0.0)
-        match = self._match(a, b, cost)
-        shares, moved = carried(match.plan, roles), 0.0
+        match, group = self._match(a, b, cost), alike(b)
+        fixed = given.any(1)
+        group[fixed] = group.max() + 1 + np.arange(fixed.sum())  # a role that is known tells an item from its like
+        start = np.where(fixed[:, None], given, shared_out(carried(match.plan, roles), group))
+        shares, moved = start, 0.0
         if self.settle and len(self.classes_) > 1:
-            shares, moved = settle_roles(a, roles, b, shares, given, self.strength)
-        self.target_, self.match_roles_ = target, self.classes_[carried(match.plan, roles).argmax(1)]
+            shares, moved = settle_roles(a, roles, b, start, given, self.strength)
+        self.target_, self.match_roles_ = target, self.classes_[start.argmax(1)]
         self.plan_, self.match_ = match.plan, match.plan.argmax(0)
-        self.discrepancy_, self.residual_ = match.discrepancy, match.residual
+        self.discrepancy_, self.residual_, self.moved_ = match.discrepancy, match.residual, moved
         self.settled_ = match.settled and moved <= TOLERANCE
         self.probabilities_, self.roles_ = shares, self.classes_[shares.argmax(1)]
-        self.chance_ = {}
-        for number, lay in enumerate((shuffled, rewired) if self.draws else ()):
-            rng = np.random.default_rng(derive_seed(self.random_state, number))
-            self.chance_[lay.__name__] = by_chance(
-                target.weights, lay, lambda w: self._match(a, scaled(w, self.relation), cost).discrepancy, self.draws, rng
-            )
+        self.chance_ = {
+            lay.__name__: self._by_chance(a, target.weights, cost, lay, number)
+            for number, lay in enumerate((shuffled, rewired) if self.draws else ())
+        }
         self.p_values_ = {name: p_value(self.discrepancy_, values) for name, values in self.chance_.items()}
+        self.remarks_ = tuple(remarks(self, roles, alike(a), group))
         return self
+
+    def _by_chance(self, a: np.ndarray, weights: np.ndarray, cost: np.ndarray, lay: Lay, number: int) -> np.ndarray:
+        """The discrepancies of targets laid anew."""
+        rng = np.random.default_rng(derive_seed(self.random_state, number))
+        laid = (scaled(lay(weights, rng), self.relation) for _ in range(self.draws))
+        return np.array([self._match(a, b, cost).discrepancy for b in laid])
 
     def _match(self, source: np.ndarray, target: np.ndarray, cost: np.ndarray) -> Match:
         if self.solver == "quadratic_assignment":
             return assignment(source, target, self.random_state)
-        return gromov_wasserstein(source, target, cost)
+        return gromov_wasserstein(source, target, cost, self.alone)
 
     def predict(self, X: Any = None) -> np.ndarray:
         """Return the roles of the target's items; `X`, if given, must be that target."""
@@ -147,3 +166,24 @@ def one_hot(roles: tuple[str | None, ...], classes: np.ndarray, name: str) -> np
     if strangers:
         raise DataError(f"{name}: role {strangers[0]} occurs in no source item; known are {', '.join(classes)}")
     return np.array([[float(role == one) for one in classes] for role in roles])
+
+
+def remarks(model: Relational, roles: np.ndarray, group_there: np.ndarray, group: np.ndarray) -> Iterator[str]:
+    """Say what gives pause: no rest, items that nothing tells apart, a match that is no better than chance."""
+    if not model.settled_:
+        yield (
+            f"the solver has not come to rest: another plan would be better by {model.residual_:.2g} of the relations' "
+            f"power, and the last round moved the roles by {model.moved_:.2g}"
+        )
+    of_one = [np.unique(roles[group_there == g].argmax(1)) for g in np.unique(group_there[roles.any(1)])]
+    if several := sum(len(found) > 1 for found in of_one):
+        yield f"{several} groups of source items have several roles, though no relation tells their members apart"
+    top = np.sort(model.probabilities_, axis=1)
+    if len(model.classes_) > 1 and (even := int((top[:, -1] - top[:, -2] < 1e-6).sum())):
+        yield f"{even} items of the target may have one role as well as another: their relations do not tell"
+    if twins := int((np.bincount(group) > 1)[group].sum()):
+        yield f"{twins} items of the target have a double that no relation tells from them, so which is matched is chance"
+    if (p := model.p_values_.get("shuffled", 0.0)) > LEVEL:
+        yield f"relations laid at random fit the source as well (p = {p:.2g}): the match means nothing"
+    elif (p := model.p_values_.get("rewired", 0.0)) > LEVEL:
+        yield f"any relations with these degrees fit the source as well (p = {p:.2g}): no more than degrees was matched"
