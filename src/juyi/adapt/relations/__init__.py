@@ -1,5 +1,6 @@
-"""Carry over what relations tell: the methods, and a whole run from two lists of relations."""
+"""Carry over what relations tell: items that share no feature are matched by how they stand to one another."""
 
 from juyi.adapt.relations.relational import Relational
+from juyi.adapt.relations.run import Request, carry_over
 
-__all__ = ["Relational"]
+__all__ = ["Relational", "Request", "carry_over"]

@@ -79,3 +79,22 @@ def p_value(value: float, by_chance: np.ndarray) -> float:
     """
     tolerance = 1e-9 * max(1.0, abs(value))
     return float((1 + (by_chance <= value + tolerance).sum()) / (1 + len(by_chance)))
+
+
+def lucky(told: np.ndarray, truth: np.ndarray, rng: np.random.Generator, draws: int = 9_999) -> float:
+    """Return how often the same answers, dealt out to the items at random, are right as often: a permutation test.
+
+    Args:
+        told: n answers.
+        truth: n truths.
+        rng: draws.
+        draws: how many.
+
+    Example:
+        >>> lucky(np.array(["a"] * 9 + ["b"] * 9), np.array(["a"] * 9 + ["b"] * 9), np.random.default_rng(0)) < 0.001
+        True
+    """
+    codes = np.unique(np.concatenate([told, truth]).astype(str), return_inverse=True)[1]
+    told, truth = codes[: len(told)], codes[len(told) :]
+    right = np.array([(rng.permutation(told) == truth).sum() for _ in range(draws)])
+    return p_value(-float((told == truth).sum()), -right.astype(float))
