@@ -119,7 +119,7 @@ def gromov_wasserstein(source: np.ndarray, target: np.ndarray, cost: np.ndarray,
     _, plan = min(found, key=lambda one: one[0])
     slope = _slope(source, target, cost, plan)
     gap = float((slope * (plan - ot.emd(p, q, slope))).sum())
-    residual = max(gap, 0.0) / power
+    residual = float(max(gap, 0.0) / power)
     plan = plan[:n, :m]
     return Match(plan, discrepancy(source[:n, :n], target[:m, :m], plan), residual, residual <= TOLERANCE)
 
