@@ -99,7 +99,7 @@ class OnlineTransfer(ClassifierMixin, Method):  # type: ignore[misc]
     share: float = hyperparameter(
         default=0.002, help="γ, weight that is dealt out anew with each row", low=0.0, high=0.5
     )
-    aggressiveness: float = hyperparameter(default=0.1, help="C, the largest step of a learner", low=1e-9, high=1e6)
+    aggressiveness: float = hyperparameter(default=0.01, help="C, the largest step of a learner", low=1e-9, high=1e6)
     alarm: float = hyperparameter(
         default=20.0, help="excess of mistakes at which the alarm rings; 0 for never", low=0.0, high=1e9
     )
@@ -169,7 +169,7 @@ class OnlineTransfer(ClassifierMixin, Method):  # type: ignore[misc]
     def _begin(self, width: int) -> None:
         """Take in the learners, when the first target rows show how many columns there are."""
         self.width_ = width
-        self._linear = np.zeros((2, len(self.classes_), width + 1))
+        self._linear = np.zeros((2, len(self.classes_), width))
         self.experts_, self.weights_ = ["source", "goes on", "since the alarm"], np.full(3, 1 / 3)
 
     def _begin_anew(self) -> None:

@@ -120,11 +120,14 @@ class Heterogeneous(ClassifierMixin, Method):  # type: ignore[misc]
         mean, spread = scale_of(source.x)
         number = np.cumsum(known) - 1  # pairs with unlabelled source rows are of no use to a model of labels
         paired = paired[known[paired[:, 0]]]
+        labels, labelled = np.where(target.labelled, target.y, 0).astype(np.int64), target.labelled.copy()
+        for row, other in paired:  # of the same thing, so of the same class
+            if not labelled[other]:
+                labels[other], labelled[other] = source.y[row], True
         return TwoKinds(
             (source.x[known].astype(np.float64) - mean) / spread, source.y[known].astype(np.int64),
             (target.x.astype(np.float64) - self.scale_[0]) / self.scale_[1],
-            np.where(target.labelled, target.y, 0).astype(np.int64), target.labelled.copy(),
-            np.stack([number[paired[:, 0]], paired[:, 1]], 1), len(source.classes), self.random_state,
+            labels, labelled, np.stack([number[paired[:, 0]], paired[:, 1]], 1), len(source.classes), self.random_state,
         )  # fmt: skip
 
     def transform(self, X: Any) -> np.ndarray:

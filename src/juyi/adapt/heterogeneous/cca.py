@@ -62,7 +62,7 @@ class CCA(Heterogeneous):
     """
 
     shrinkage: float = hyperparameter(
-        default=0.1, help="of covariances towards a multiple of the identity, 0 to 1", low=0.0, high=1.0
+        default=0.6, help="of covariances towards a multiple of the identity, 0 to 1", low=0.0, high=1.0
     )
 
     def spaces(self, given: TwoKinds) -> tuple[np.ndarray, Space]:

@@ -105,9 +105,8 @@ class Relational(ClassifierMixin, Method):  # type: ignore[misc]
         roles, given = (one_hot(side.roles, self.classes_, side.name) for side in (source, target))
         a, b = scaled(source.weights, self.relation), scaled(target.weights, self.relation)
         cost = FORBIDDEN * np.where(given.any(1), roles.any(1)[:, None] - roles @ given.T, 0.0)
-        match, group = self._match(a, b, cost), alike(b)
-        fixed = given.any(1)
-        group[fixed] = group.max() + 1 + np.arange(fixed.sum())  # a role that is known tells an item from its like
+        match, fixed = self._match(a, b, cost), given.any(1)
+        group = alike(b, np.where(fixed, np.arange(1, len(b) + 1), 0))  # a known role tells an item from its like
         start = np.where(fixed[:, None], given, shared_out(carried(match.plan, roles), group))
         shares, moved = start, 0.0
         if self.settle and len(self.classes_) > 1:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 
-def alike(relations: np.ndarray) -> np.ndarray:
+def alike(relations: np.ndarray, parted: np.ndarray | None = None) -> np.ndarray:
     """Return the groups of items that stand alike to groups that stand alike, and so on: colour refinement.
 
     Items that some symmetry exchanges are in one group; almost always the converse holds too.
 
     Args:
         relations: n×n.
+        parted: n numbers that tell items apart from the start, or None.
 
     Returns:
         The number of each item's group, int64, n.
@@ -26,7 +27,8 @@ def alike(relations: np.ndarray) -> np.ndarray:
     """
     n = len(relations)
     kinds = np.unique(relations, return_inverse=True)[1].reshape(n, n)
-    group, count = np.unique(np.diag(kinds), return_inverse=True)[1], 0
+    begin = np.stack([np.diag(kinds), np.zeros(n) if parted is None else parted], 1)
+    group, count = np.unique(begin, axis=0, return_inverse=True)[1].ravel(), 0
     rng = np.random.default_rng(0)
     while count < (count := len(np.unique(group))):
         words = rng.integers(0, 2**63, (2, kinds.max() + 1, count), dtype=np.uint64)  # sums of words stand for multisets
