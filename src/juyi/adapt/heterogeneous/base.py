@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from juyi.data import as_domain
 from juyi.data.classes import adopt_classes
@@ -96,6 +96,10 @@ class Heterogeneous(ClassifierMixin, Method):  # type: ignore[misc]
         counts = np.full(len(mapped) + len(rows), 1 / len(mapped))
         counts[len(mapped) :] = 1 / max(len(rows), 1)
         self.model_ = clone(self.estimator) if self.estimator is not None else LogisticRegression(max_iter=2_000)
+        if not has_fit_parameter(self.model_, "sample_weight"):
+            raise SettingError(
+                f"estimator: {type(self.model_).__name__} takes no sample_weight, but either side weighs as much; use another"
+            )
         x, codes = np.concatenate([mapped, here[rows]]), np.concatenate([given.labels, given.target_labels[rows]])
         self.model_.fit(x, codes, sample_weight=counts / counts.mean())
         self.remarks_ = tuple(given.remarks)

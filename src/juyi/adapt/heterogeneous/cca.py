@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from juyi.adapt.heterogeneous.base import Heterogeneous, Space, TwoKinds
+from juyi.errors import DataError
 from juyi.training.hyperparameters import hyperparameter
 
 
@@ -81,6 +82,8 @@ class CCA(Heterogeneous):
         a, b, correlation = canonical_directions(np.cov(x.T, bias=True).reshape(x.shape[1], -1),
                                                  np.cov(z.T, bias=True).reshape(z.shape[1], -1), both, self.shrinkage)  # fmt: skip
         kept = correlation[:most] > 1e-9 * max(correlation[0], 1e-300)
+        if not kept.any():
+            raise DataError("no direction of the source goes together with one of the target; give more labels, or pairs")
         a, b = (part[:, :most][:, kept] * correlation[:most][kept] for part in (a, b))
         given.remarks.append(f"{kept.sum()} directions go together, the first with correlation {correlation[0]:.2f}")
         return (x - x_mean) @ a, (b, -z_mean @ b)

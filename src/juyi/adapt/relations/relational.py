@@ -183,6 +183,6 @@ def remarks(model: Relational, roles: np.ndarray, group_there: np.ndarray, group
     if twins := int((np.bincount(group) > 1)[group].sum()):
         yield f"{twins} items of the target have a double that no relation tells from them, so which is matched is chance"
     if (p := model.p_values_.get("shuffled", 0.0)) > LEVEL:
-        yield f"relations laid at random fit the source as well (p = {p:.2g}): the match means nothing"
+        yield f"relations laid at random fit the source as well (p = {p:.2g}): the match may be chance"
     elif (p := model.p_values_.get("rewired", 0.0)) > LEVEL:
         yield f"any relations with these degrees fit the source as well (p = {p:.2g}): no more than degrees was matched"

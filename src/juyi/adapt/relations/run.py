@@ -92,7 +92,7 @@ def sentence(method: Relational) -> str:
     found = f"Matched pairs stand otherwise to each other by {method.discrepancy_:.1%} of what strangers do"
     by_chance = {name: float(np.mean(values)) for name, values in method.chance_.items()}
     if p["shuffled"] > 0.05:
-        return f"The match means nothing. {found}, and {by_chance['shuffled']:.1%} if all relations are laid at random."
+        return f"The match may be chance. {found}, and {by_chance['shuffled']:.1%} if all relations are laid at random."
     if p["rewired"] > 0.05:
         return (
             f"Degrees match, and nothing beyond. {found}; with the same degrees, and else laid at random, by "
