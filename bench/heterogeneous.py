@@ -3,10 +3,10 @@
     python bench/heterogeneous.py      write bench/results/heterogeneous/TASK-SEED.json
 
 `digits`: pixels of 900 images of digits there; here directions of edges in other images, three labels a class.
-`pixels`: the same there; here 48 of the 64 pixels of other images, in an order that nobody knows, with noise, three labels
-a class.  `sensors`: two devices that measure the same six hidden quantities, each by columns of its own, 20 and 12; no
-label here, but 24 things were measured by both.  The floor is a model of these few rows alone; of a pair the label is
-known there.  Settings were chosen on seeds 100 to 102.
+`pixels`: the same there; here 48 of the 64 pixels of other images, in an order that nobody knows, with noise, three
+labels a class.  `sensors`: two devices that measure the same six hidden quantities, each by columns of its own, 20 and
+12; no label here, but 24 things were measured by both.  The floor is a model of these few rows alone; of a pair the
+label is known there.  Settings were chosen on seeds 100 to 102.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def sensors(seed: int) -> Task:
     rng = np.random.default_rng(seed)
     means, y = 1.2 * rng.normal(size=(4, 6)), rng.integers(4, size=2_000)
     hidden = means[y] + rng.normal(size=(2_000, 6))
-    hidden[1_000:1_000 + PAIRS], y[1_000:1_000 + PAIRS] = hidden[:PAIRS], y[:PAIRS]
+    hidden[1_000 : 1_000 + PAIRS], y[1_000 : 1_000 + PAIRS] = hidden[:PAIRS], y[:PAIRS]
     x, z = (
         np.tanh(part @ rng.normal(size=(6, columns)) / 2) + 0.5 * rng.normal(size=(1_000, columns))
         for part, columns in ((hidden[:1_000], 20), (hidden[1_000:], 12))

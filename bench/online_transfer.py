@@ -2,10 +2,10 @@
 
     python bench/online_transfer.py      write bench/results/online_transfer/seed-N.json
 
-The source teaches one rule of 40 features and 3 classes.  The stream's first 4,000 rows follow a rule at 30° to it; then
-come rules at 90°, at 30° again, at 150°, and the source's own; a tenth of all labels are random.  Restarting is told
-when rules change, and learns anew, by the same learner, from there; the others are told nothing.  Seeds 100 and 101 were
-used to set the defaults.
+The source teaches one rule of 40 features and 3 classes.  The stream's first 4,000 rows follow a rule at 30° to it;
+then come rules at 90°, at 30° again, at 150°, and the source's own; a tenth of all labels are random.  Restarting is
+told when rules change, and learns anew, by the same learner, from there; the others are told nothing.  Seeds 100 and
+101 were used to set the defaults.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ from juyi.adapt.arriving.online_transfer import passive_aggressive
 PLACES = RESULTS / "online_transfer"
 FEATURES, CLASSES, ROWS, BATCH = 40, 3, 4_000, 250
 ANGLES = (30, 90, 30, 150, 0)
-WAYS = {"online_transfer": {}, "without alarm": {"alarm": 0.0}, "without alarm and share (the paper)": {"alarm": 0.0, "share": 0.0}}
+WAYS = {
+    "online_transfer": {},
+    "without alarm": {"alarm": 0.0},
+    "without alarm and share (the paper)": {"alarm": 0.0, "share": 0.0},
+}
 
 
 def data(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -55,7 +59,10 @@ def learnt_alone(x: np.ndarray, y: np.ndarray, restart: bool) -> int:
 
 def look(seed: int) -> dict:
     x, y, stream, truth = data(seed)
-    mistakes = {f"restarted at each shift": learnt_alone(stream, truth, True), "going on": learnt_alone(stream, truth, False)}
+    mistakes = {
+        "restarted at each shift": learnt_alone(stream, truth, True),
+        "going on": learnt_alone(stream, truth, False),
+    }
     record, seconds = {}, {}
     for way, settings in WAYS.items():
         began = time.process_time()

@@ -97,9 +97,11 @@ def look(task: str, seed: int) -> dict:
             record |= {"p_values": model.p_values_, "discrepancy": model.discrepancy_, "remarks": model.remarks_}
             record["by_chance"] = {name: values.tolist() for name, values in model.chance_.items()}
     results = [{"name": "accuracy", "model": way, **share(found == truth)} for way, found in told.items()]
-    return {"command": "python bench/relational.py", "task": task, "seed": seed, "results": results} | record | {
-        "seconds": seconds
-    }
+    return (
+        {"command": "python bench/relational.py", "task": task, "seed": seed, "results": results}
+        | record
+        | {"seconds": seconds}
+    )
 
 
 def main() -> None:

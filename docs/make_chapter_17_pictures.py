@@ -23,10 +23,16 @@ INK, SOFT = "#222222", "#888888"
 ROLES = {"leads": "#b5452c", "helps": "#d99a2b", "follows": "#2c6fb5"}
 CHANCE = {"shuffled": ("laid at random", "#bbbbbb"), "rewired": ("the same degrees", "#2c6fb5")}
 METHODS = {"target_only": "few rows alone", "cca": "cca", "dama": "dama", "coot": "coot"}
-TASKS = {"sensors": "two sensors\n24 pairs", "digits": "pixels, edges\n3 labels a class", "pixels": "mixed-up pixels\n3 labels a class"}
+TASKS = {
+    "sensors": "two sensors\n24 pairs",
+    "digits": "pixels, edges\n3 labels a class",
+    "pixels": "mixed-up pixels\n3 labels a class",
+}
 
 
-def company(axis: Any, title: str, people: dict[str, tuple[float, float, str]], relations: list[tuple[str, str]]) -> None:
+def company(
+    axis: Any, title: str, people: dict[str, tuple[float, float, str]], relations: list[tuple[str, str]]
+) -> None:
     """Draw people where they stand, coloured by role, and arrows."""
     for one, other in relations:
         (x, y, _), (x2, y2, _) = people[one], people[other]
@@ -34,7 +40,7 @@ def company(axis: Any, title: str, people: dict[str, tuple[float, float, str]], 
         axis.annotate("", (x2, y2), (x, y), arrowprops=style)
     for name, (x, y, role) in people.items():
         axis.plot(x, y, "o", ms=19, color=ROLES[role])
-        axis.text(x, y - 0.34, name, ha="center", fontsize=7.5, color=INK)
+        axis.text(x, y + (0.2 if role == "leads" else -0.38), name, ha="center", fontsize=7.5, color=INK)
     axis.set_title(title, fontsize=9, color=INK)
     axis.set_xlim(-0.7, 3.7)
     axis.set_ylim(-0.6, 2.5)
@@ -44,7 +50,12 @@ def company(axis: Any, title: str, people: dict[str, tuple[float, float, str]], 
 def relations() -> None:
     """The analogy, and the fly by chance."""
     drawing, axes = pyplot.subplots(1, 3, figsize=(9.6, 2.9), dpi=110, width_ratios=(1, 1.1, 1.6), facecolor="#ffffff")
-    school = {"teacher": (1.5, 2.0, "leads"), "Ann": (0, 0.6, "helps"), "Bob": (1.5, 0, "follows"), "Cai": (3, 0.6, "follows")}
+    school = {
+        "teacher": (1.5, 2.0, "leads"),
+        "Ann": (0, 0.6, "helps"),
+        "Bob": (1.5, 0, "follows"),
+        "Cai": (3, 0.6, "follows"),
+    }
     arrows = [("teacher", "Ann"), ("teacher", "Bob"), ("teacher", "Cai"), ("Ann", "Bob")]
     company(axes[0], "school", school, arrows)
     office = {
@@ -61,7 +72,7 @@ def relations() -> None:
     axes[2].set_ylabel("targets laid anew", fontsize=8)
     axes[2].set_title("left and right half of a fly’s mushroom body", fontsize=9, color=INK)
     axes[2].tick_params(labelsize=7.5)
-    axes[2].legend(fontsize=7.5, frameon=False, loc="upper left", bbox_to_anchor=(0.02, 0.98))
+    axes[2].legend(fontsize=7.5, frameon=False, loc="center", bbox_to_anchor=(0.735, 0.7))
     finish(drawing, "relations")
 
 
@@ -70,7 +81,7 @@ def other_columns() -> None:
     drawing, axes = pyplot.subplots(1, 3, figsize=(8.4, 2.7), dpi=110, sharey=True, facecolor="#ffffff")
     for axis, (task, title) in zip(axes, TASKS.items(), strict=True):
         records = [json.loads(path.read_text()) for path in sorted((RESULTS / "heterogeneous").glob(f"{task}-*.json"))]
-        for place, (method, shown) in enumerate(METHODS.items()):
+        for place, method in enumerate(METHODS):
             values = [r["value"] for record in records for r in record["results"] if r["model"] == method]
             colour = SOFT if method == "target_only" else "#2c6fb5"
             jitter = np.linspace(-0.18, 0.18, len(values))

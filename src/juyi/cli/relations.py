@@ -77,7 +77,7 @@ def show(record: dict[str, Any], out: Path) -> None:
         print("", *(f"Warning: {printable(line)}" for line in record["warnings"]), "", sep="\n")
     for one in record["results"]:
         print(
-            f"accuracy on {one['n']:,} items: {one['value']:.1%} ({one['low']:.1%} to {one['high']:.1%}); the largest role "
-            f"alone {one['largest_role']:.1%}; by luck p = {one['p_value']:.2g}"
+            f"accuracy on {one['n']:,} items: {one['value']:.1%} ({one['low']:.1%} to {one['high']:.1%}); the "
+            f"largest role alone {one['largest_role']:.1%}; by luck p = {one['p_value']:.2g}"
         )
     print(f"roles: {out / 'predictions.csv'}")

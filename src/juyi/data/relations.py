@@ -77,7 +77,7 @@ def as_relations(weights: Any, roles: Any = None, *, name: str) -> Relations:
         name: how the person refers to it.
 
     Raises:
-        DataError: it is no square matrix of finite numbers, has fewer than two items or too many, no relation at all, or
+        DataError: it is no square matrix of finite numbers, has fewer than two items or too many, no relation, or
             another number of roles.
 
     Example:
@@ -95,8 +95,9 @@ def as_relations(weights: Any, roles: Any = None, *, name: str) -> Relations:
     except (TypeError, ValueError) as error:
         raise DataError(f"{name}: relations are a square matrix of numbers; give how strongly i stands to j") from error
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise DataError(f"{name}: relations are a square matrix, not one of shape {matrix.shape}; a row and a column an "
-                        "item")  # fmt: skip
+        raise DataError(
+            f"{name}: relations are a square matrix, not one of shape {matrix.shape}; give a row and a column an item"
+        )
     items = tuple(map(str, range(len(matrix)) if named is None else named))
     if len(set(items)) < len(items):
         raise DataError(f"{name}: two items have the same name; rename one")
@@ -149,7 +150,9 @@ def load_relations(path: str | Path, roles: str | Path | None = None) -> Relatio
                 raise DataError(f"{name}, line {line}: names one item only; a relation is from one to another")
             order.setdefault(item)
         if weight and not is_number(weight):
-            raise DataError(f"{name}, line {line}: weight {weight!r} is no number; mend it, or leave the cell empty for 1")
+            raise DataError(
+                f"{name}, line {line}: weight {weight!r} is no number; mend it, or leave the cell empty for 1"
+            )
         value = float(weight) if weight else 1.0
         if not np.isfinite(value):
             raise DataError(f"{name}, line {line}: weight {weight} is no finite number; mend it")

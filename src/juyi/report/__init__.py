@@ -1,4 +1,4 @@
-"""Renders report.html, comparison.html, measure.html and the page of relations, and the lines that the command prints.  Imports no room."""
+"""Renders report.html, comparison.html, measure.html, and the lines that the command prints.  Imports no room."""
 
 from juyi.report.comparison import Comparison, compare, disagreement_lines
 from juyi.report.comparison_page import check_place, write_comparison

@@ -12,15 +12,15 @@ from juyi.report.page import Variants, chart, contents, document
 from juyi.runs.files import write_text
 
 STANDING_NOTE = (
-    "How strongly items of one role (rows) stand to those of another (columns), in units of the mean over all pairs. If the "
-    "two pictures are alike, the roles mean the same on both sides."
+    "How strongly items of one role (rows) stand to those of another (columns), in units of the mean of all pairs. If "
+    "the two pictures are alike, the roles mean the same on both sides."
 )
 CHANCE_NOTE = (
-    "By how much matched pairs stand otherwise to each other, from 0 (all alike) to about 1. Beside what was found, what is "
-    "found if the target’s relations are laid anew: between any two, or so that each item keeps its degree."
+    "By how much matched pairs stand otherwise to each other, from 0 (alike) to about 1. Beside what was found, what "
+    "is found if the target’s relations are laid anew: between any two, or so that each item keeps its degree."
 )
 LAID = {"shuffled": "laid at random", "rewired": "laid at random, same degrees"}
-COLOURS = {"shuffled": "@muted", "rewired": "@source"}
+COLOURS = {"shuffled": "@soft", "rewired": "@source"}
 
 
 def write_relations(record: dict[str, Any], path: Path) -> Path:

@@ -3,5 +3,9 @@
 from juyi.adapt.arriving.drift import PageHinkley
 from juyi.adapt.arriving.online_transfer import OnlineTransfer
 from juyi.adapt.arriving.streaming_coral import StreamingCORAL
+from juyi.training.hyperparameters import Method, find_methods
 
-__all__ = ["OnlineTransfer", "PageHinkley", "StreamingCORAL"]
+METHODS: dict[str, type[Method]] = find_methods(__name__, __path__, Method)  # type: ignore[type-abstract]
+"""Every method by its name."""
+
+__all__ = ["METHODS", "OnlineTransfer", "PageHinkley", "StreamingCORAL"]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class PageHinkley:
     """Tell when the mean of what arrives has risen: the Page-Hinkley test.
 
-    With x̄ the mean so far and U the sum of x − x̄ − δ, it rings when U exceeds its least value so far by more than λ, and
-    begins anew.  Of a stream without change, δ keeps U falling; λ is how many units of excess are waited for.
+    With x̄ the mean so far and U the sum of x − x̄ − δ, it rings when U exceeds its least value so far by more than λ,
+    and begins anew.  Of a stream without change, δ keeps U falling; λ is how many units of excess are waited for.
 
     Args:
         threshold: λ.

@@ -73,11 +73,11 @@ class OnlineTransfer(ClassifierMixin, Method):  # type: ignore[misc]
 
     and learners are corrected.  With γ = 0 there are at most 4 min_k Σ_t ½‖p_k − e_y‖² + 8 ln K mistakes (η = ½), which
     for two classes and two experts is the paper's theorem.  Experts are the source's model, a learner that goes on, and
-    one that begins anew whenever an alarm of rising mistakes rings; what the latter had learnt is then kept as an expert.
-    Target rows may have further columns behind those of the source: the source's model does not look at them.
+    one that begins anew whenever an alarm of rising mistakes rings; what the latter had learnt is then kept as an
+    expert. Target rows may have further columns behind those of the source: the source's model does not look at them.
 
-    P. Zhao and S. C. H. Hoi, "OTL: A Framework of Online Transfer Learning", ICML 2010, algorithm 1; γ is of M. Herbster
-    and M. K. Warmuth, "Tracking the Best Expert", Machine Learning 1998.
+    P. Zhao and S. C. H. Hoi, "OTL: A Framework of Online Transfer Learning", ICML 2010, algorithm 1; γ is of M.
+    Herbster and M. K. Warmuth, "Tracking the Best Expert", Machine Learning 1998.
 
     Attributes:
         experts_: the names of the experts.

@@ -98,7 +98,8 @@ class Heterogeneous(ClassifierMixin, Method):  # type: ignore[misc]
         self.model_ = clone(self.estimator) if self.estimator is not None else LogisticRegression(max_iter=2_000)
         if not has_fit_parameter(self.model_, "sample_weight"):
             raise SettingError(
-                f"estimator: {type(self.model_).__name__} takes no sample_weight, but either side weighs as much; use another"
+                f"estimator: {type(self.model_).__name__} takes no sample_weight, but either side weighs as much; "
+                "use another"
             )
         x, codes = np.concatenate([mapped, here[rows]]), np.concatenate([given.labels, given.target_labels[rows]])
         self.model_.fit(x, codes, sample_weight=counts / counts.mean())
@@ -116,8 +117,8 @@ class Heterogeneous(ClassifierMixin, Method):  # type: ignore[misc]
         paired = read_pairs(pairs, source.size, target.size)
         if not target.labelled.any() and not len(paired):
             raise DataError(
-                f"{target.name}: has other columns than {source.name}, so nothing ties the two together; give some labels "
-                "of the target, or pairs"
+                f"{target.name}: has other columns than {source.name}, so nothing ties the two together; give "
+                "some labels of the target, or pairs"
             )
         known = source.labelled
         self.scale_ = scale_of(target.x)

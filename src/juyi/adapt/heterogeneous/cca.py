@@ -79,11 +79,13 @@ class CCA(Heterogeneous):
             left = np.stack([x[given.labels == c].mean(0) for c in known]) - x_mean
             right = np.stack([z[given.labelled & (given.target_labels == c)].mean(0) for c in known]) - z_mean
             both, most = (left * share[:, None]).T @ right, min(len(known), x.shape[1], z.shape[1])
-        a, b, correlation = canonical_directions(np.cov(x.T, bias=True).reshape(x.shape[1], -1),
-                                                 np.cov(z.T, bias=True).reshape(z.shape[1], -1), both, self.shrinkage)  # fmt: skip
+        c_source, c_target = (np.cov(side.T, bias=True).reshape(side.shape[1], -1) for side in (x, z))
+        a, b, correlation = canonical_directions(c_source, c_target, both, self.shrinkage)
         kept = correlation[:most] > 1e-9 * max(correlation[0], 1e-300)
         if not kept.any():
-            raise DataError("no direction of the source goes together with one of the target; give more labels, or pairs")
+            raise DataError(
+                "no direction of the source goes together with one of the target; give more labels, or pairs"
+            )
         a, b = (part[:, :most][:, kept] * correlation[:most][kept] for part in (a, b))
-        given.remarks.append(f"{kept.sum()} directions go together, the first with correlation {correlation[0]:.2f}")
+        given.remarks.append(f"{kept.sum()} directions go together")
         return (x - x_mean) @ a, (b, -z_mean @ b)

@@ -37,7 +37,9 @@ def co_optimal_transport(
     Source: I. Redko, T. Vayer, R. Flamary and N. Courty, "CO-Optimal Transport", NeurIPS 2020, algorithm 1.
     """
     begin = {"pi_sample": np.full(cost.shape, 1 / cost.size), "pi_feature": start}
-    begin |= {f"duals_{kind}": tuple(map(np.zeros, plan.shape)) for kind, plan in (("sample", cost), ("feature", start))}
+    begin |= {
+        f"duals_{kind}": tuple(map(np.zeros, plan.shape)) for kind, plan in (("sample", cost), ("feature", start))
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what POT would warn of is the residual
         rows, columns, log = ot.coot.co_optimal_transport(
@@ -55,10 +57,10 @@ class COOT(Heterogeneous):
 
         min over T, V of  Σ_ijkl (X_ik − Z_jl)² T_ij V_kl,   even row and column sums,
 
-    where rows of different known classes are kept apart, and given pairs together.  It begins with columns matched by the
-    means of the classes in them.  A source row goes to the mean of the target rows that it is matched to, with its label;
-    the model learns there, in the target's own columns.  `columns_`, d×e, says which column is matched to which, and
-    `rows_` the same of `drawn_` rows of both sides.
+    where rows of different known classes are kept apart, and given pairs together.  It begins with columns matched by
+    the means of the classes in them.  A source row goes to the mean of the target rows that it is matched to, with its
+    label; the model learns there, in the target's own columns.  `columns_`, d×e, says which column is matched to which,
+    and `rows_` the same of `drawn_` rows of both sides.
 
     I. Redko, T. Vayer, R. Flamary and N. Courty, "CO-Optimal Transport", NeurIPS 2020.
 
@@ -90,7 +92,9 @@ class COOT(Heterogeneous):
             cost = np.where((ours == i)[:, None] ^ (theirs == j), FORBIDDEN, cost)
         rows, columns, residual = co_optimal_transport(x, z, cost, outlined(given), self.entropy, self.steps)
         if residual > TOLERANCE:
-            given.remarks.append(f"the plans have not come to rest: the last turn lowered the sum by {residual:.2g} of it")
+            given.remarks.append(
+                f"the plans have not come to rest: the last turn lowered the sum by {residual:.2g} of it"
+            )
         self.rows_, self.columns_, self.drawn_, self.residual_ = rows, columns, (ours, theirs), residual
         mapped = given.source @ (columns / columns.sum(0))
         mapped[ours] = (rows / rows.sum(1, keepdims=True)) @ z

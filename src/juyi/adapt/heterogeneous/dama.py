@@ -73,8 +73,8 @@ def neighbours(x: np.ndarray, count: int) -> scipy.sparse.spmatrix:
 def class_laplacians(given: TwoKinds) -> tuple[np.ndarray, np.ndarray]:
     """Return Z L_same Zᵀ and Z L_other Zᵀ, (d+e)×(d+e), each over its number of pairs.
 
-    Of a class with sum s and count n, pairs within it give 2 (n Σ x xᵀ − s sᵀ), without one matrix of all pairs.  A side
-    counts as much as the other, whatever its number of labelled rows; a given pair counts as of one class.
+    Of a class with sum s and count n, pairs within it give 2 (n Σ x xᵀ − s sᵀ), without one matrix of all pairs.  A
+    side counts as much as the other, whatever its number of labelled rows; a given pair counts as of one class.
     """
     known = given.labelled
     x, z, wide = given.source, given.target[known], given.source.shape[1] + given.target.shape[1]

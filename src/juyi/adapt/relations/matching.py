@@ -90,9 +90,9 @@ def outlines(relations: np.ndarray, points: int = 8) -> np.ndarray:
 def gromov_wasserstein(source: np.ndarray, target: np.ndarray, cost: np.ndarray, alone: float = 0.0) -> Match:
     """Find a plan T that minimises Σ_ijkl (A_ik − B_jl)² T_ij T_kl + Σ_ij M_ij T_ij, by conditional gradients.
 
-    Every item weighs the same: T 1 = 1/n, Tᵀ 1 = 1/m.  That some may stay alone, a share u of each side, is an item more
-    on both sides, which stands to nobody and weighs u.  The sum has many local minima; the better is kept of what is
-    found from all matched to all, and from the match of the items' outlines.
+    Every item weighs the same: T 1 = 1/n, Tᵀ 1 = 1/m.  That some may stay alone, a share u of each side, is an item
+    more on both sides, which stands to nobody and weighs u.  The sum has many local minima; the better is kept of what
+    is found from all matched to all, and from the match of the items' outlines.
 
     Args:
         source: A, n×n.

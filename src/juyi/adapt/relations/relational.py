@@ -31,10 +31,10 @@ class Relational(ClassifierMixin, Method):  # type: ignore[misc]
     """Teacher to students as boss to staff: match two sides by their relations alone, and carry roles over.
 
     The items of both sides have no feature in common, nor names.  A plan T is sought under which matched pairs stand
-    alike to each other, min Σ_ijkl (A_ik − B_jl)² T_ij T_kl; it carries the source's roles over.  Then a classifier of the
-    source, which tells an item's role by how it stands to those of each role, settles them in the target.  A permutation
-    test says whether the match means anything: is the target nearer to the source than are graphs of as many relations
-    laid at random, and than graphs with its degrees?
+    alike to each other, min Σ_ijkl (A_ik − B_jl)² T_ij T_kl; it carries the source's roles over.  Then a classifier of
+    the source, which tells an item's role by how it stands to those of each role, settles them in the target.  A
+    permutation test says whether the match means anything: is the target nearer to the source than are graphs of as
+    many relations laid at random, and than graphs with its degrees?
 
     F. Mémoli, "Gromov-Wasserstein Distances and the Metric Approach to Object Matching", 2011; J. T. Vogelstein et al.,
     "Fast Approximate Quadratic Programming for Graph Matching", 2015; Q. Lu and L. Getoor, "Link-based Classification",
@@ -181,7 +181,7 @@ def remarks(model: Relational, roles: np.ndarray, group_there: np.ndarray, group
     if len(model.classes_) > 1 and (even := int((top[:, -1] - top[:, -2] < 1e-6).sum())):
         yield f"{even} items of the target may have one role as well as another: their relations do not tell"
     if twins := int((np.bincount(group) > 1)[group].sum()):
-        yield f"{twins} items of the target have a double that no relation tells from them, so which is matched is chance"
+        yield f"{twins} items of the target have a double that no relation tells from them, so the choice is chance"
     if (p := model.p_values_.get("shuffled", 0.0)) > LEVEL:
         yield f"relations laid at random fit the source as well (p = {p:.2g}): the match may be chance"
     elif (p := model.p_values_.get("rewired", 0.0)) > LEVEL:

@@ -60,8 +60,8 @@ def settle_roles(
     """Let the roles of the target and what follows from them agree.
 
     A classifier learns in the source to tell an item's role by its profile.  In the target profiles hang on the roles
-    that are sought, so they are found in turn, S ← ½ S + ½ p(role | profiles(B, S)), from the roles that the match carried
-    over, until they rest.
+    that are sought, so they are found in turn, S ← ½ S + ½ p(role | profiles(B, S)), from the roles that the match
+    carried over, until they rest.
 
     Args:
         source: A, n×n.

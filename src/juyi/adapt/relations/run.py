@@ -55,7 +55,9 @@ def carry_over(request: Request, method: Relational, *, out: Path, overwrite: bo
     source, target = load_relations(request.source, request.roles), load_relations(request.target, request.known)
     truth = load_roles(request.test) if request.test else {}
     if strangers := [item for item in truth if item not in set(target.items)]:
-        raise DataError(f"{request.test}: {strangers[0]} is no item of {target.name}; name items as they are named there")
+        raise DataError(
+            f"{request.test}: {strangers[0]} is no item of {target.name}; name items as they are named there"
+        )
     began = time.time()
     method.fit(source, target=target)
     record = {
@@ -99,8 +101,8 @@ def sentence(method: Relational) -> str:
             f"{by_chance['rewired']:.1%}."
         )
     return (
-        f"The relations match. {found}; by {by_chance['rewired']:.1%} if those of the target are laid at random with the "
-        f"same degrees (p = {p['rewired']:.2g})."
+        f"The relations match. {found}; by {by_chance['rewired']:.1%} if those of the target are laid at random with "
+        f"the same degrees (p = {p['rewired']:.2g})."
     )
 
 

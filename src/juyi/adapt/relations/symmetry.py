@@ -31,7 +31,8 @@ def alike(relations: np.ndarray, parted: np.ndarray | None = None) -> np.ndarray
     group, count = np.unique(begin, axis=0, return_inverse=True)[1].ravel(), 0
     rng = np.random.default_rng(0)
     while count < (count := len(np.unique(group))):
-        words = rng.integers(0, 2**63, (2, kinds.max() + 1, count), dtype=np.uint64)  # sums of words stand for multisets
+        # sums of words stand for multisets
+        words = rng.integers(0, 2**63, (2, kinds.max() + 1, count), dtype=np.uint64)
         signs = np.stack([group.astype(np.uint64), *(
             words[way][side, group[None]].sum(1, dtype=np.uint64) for way, side in enumerate((kinds, kinds.T))
         )], 1)  # fmt: skip
