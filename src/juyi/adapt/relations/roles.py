@@ -77,7 +77,7 @@ def settle_roles(
     Source: Q. Lu and L. Getoor, "Link-based Classification", ICML 2003; J. Neville and D. Jensen, "Iterative
     Classification in Relational Data", 2000.  There both sides are one graph; here the target begins from the match.
     """
-    known = roles.any(1)
+    known = np.asarray(roles.any(1))
     shares = np.where(known[:, None], roles, roles.sum(0) / roles.sum())
     there = profiles(source, shares)
     mean, spread = there[known].mean(0), there[known].std(0)
@@ -86,7 +86,7 @@ def settle_roles(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         learner.fit((there[known] - mean) / spread, roles[known].argmax(1))
-    fixed, now, moved = given.any(1), start.copy(), np.inf
+    fixed, now, moved = np.asarray(given.any(1)), start.copy(), np.inf
     now[fixed] = given[fixed]
     for _ in range(ROUNDS):
         said = np.zeros_like(now)
