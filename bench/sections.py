@@ -200,10 +200,67 @@ def cold_start() -> list[str]:
     return section("Cold start", lead, head, lines)
 
 
+def relations() -> list[str]:
+    """Roles carried over by relations: the fly, and on its left half alone; then with relations laid anew."""
+    groups = defaultdict(list)
+    for name, record in read("relational").items():
+        for found in record["results"]:
+            groups[name.rpartition("-")[0], found["model"]].append(found)
+    lines = []
+    for (task, way), found in groups.items():
+        if len(found) == 1:
+            shown = ranged(found[0], 1, 100)
+        else:
+            mean, half = mean_and_half(np.array([100 * one["value"] for one in found]))
+            shown = f"{mean:.1f} ({mean - half:.1f} to {mean + half:.1f})"
+        lines.append(f"| {task} | {way} | {shown} | {len(found)} |")
+    lead = (
+        "Types of neurons in a fly's mushroom body, carried over by relations alone; percent right, 95 % interval "
+        "(`python bench/relational.py`).\n`fly`: left to right; `halves` and `thinned`: on the left alone, where "
+        "settings were chosen; `rewired`: the right's relations laid\nanew with the same degrees."
+    )
+    return section("Relations", lead, "| task | way | right, % | seeds |", lines)
+
+
+def heterogeneous() -> list[str]:
+    """Other columns: each method on each task, beside a model of the few rows alone."""
+    groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for name, record in read("heterogeneous").items():
+        values = {found["model"]: found["value"] for found in record["results"]}
+        for model, value in values.items():
+            groups[name.rpartition("-")[0], model].append((value, values["target_only"]))
+    lines = []
+    for (task, model), found in groups.items():
+        mean, half = mean_and_half(np.array([value for value, _ in found]))
+        better = sum(value > floor for value, floor in found)
+        won = "" if model == "target_only" else f"{better} of {len(found)}"
+        lines.append(f"| {task} | `{model}` | {mean:.3f} ({mean - half:.3f} to {mean + half:.3f}) | {won} |")
+    lead = "Other columns here than there, and few labels or pairs (`python bench/heterogeneous.py`): means of seeds."
+    return section("Other columns", lead, "| task | method | accuracy | better than the few rows alone |", lines)
+
+
+def arriving() -> list[str]:
+    """Mistakes on a stream with four shifts."""
+    groups = defaultdict(list)
+    for record in read("online_transfer").values():
+        for way, mistakes in record["mistakes"].items():
+            groups[way].append((mistakes, record["mistakes"]["online_transfer"]))
+    lines = []
+    for way, found in groups.items():
+        mean, half = mean_and_half(np.array([mistakes for mistakes, _ in found], float))
+        fewer = "" if way == "online_transfer" else f"{sum(ours < theirs for theirs, ours in found)} of {len(found)}"
+        lines.append(f"| {way} | {mean:,.0f} ({mean - half:,.0f} to {mean + half:,.0f}) | {fewer} |")
+    lead = "Mistakes on 20,000 rows with 4 abrupt shifts (`python bench/online_transfer.py`), means of seeds."
+    return section("Rows that arrive", lead, "| way | mistakes | `online_transfer` makes fewer |", lines)
+
+
 def sections() -> list[str]:
     """All of them."""
     return [
         *omitted(), *specialists(), *perturbations(), *impressions(), *ablation(), *exports(), *personal(),
         *backbones(),
         *cold_start(),
+        *relations(),
+        *heterogeneous(),
+        *arriving(),
     ]  # fmt: skip

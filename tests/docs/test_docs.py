@@ -208,7 +208,7 @@ def options():
     calls = [[verb.__name__.rpartition(".")[2]] for verb in VERBS] + [
         ["data", part] for part in ("list", "check", "make")
     ]
-    calls += [["adapt", "--method", method] for method in METHODS]
+    calls += [["adapt", "--method", method] for method in (*METHODS, "relational")]
     calls += [["distill", "--method", method] for method in distill.METHODS]
     calls += [["pretrain", "--method", method] for method in pretrain.METHODS]
     calls += [["finetune", "--method", method] for method in finetune.METHODS]

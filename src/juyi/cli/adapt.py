@@ -1,4 +1,4 @@
-"""`juyi adapt SOURCE TARGET`: learn from labels there, work here; with `--online`, see `online.py` beside it."""
+"""`juyi adapt SOURCE TARGET`: learn from labels there, work here; see `online.py` and `relations.py` beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from cyclopts import App
 
 from juyi import adapt
-from juyi.cli import online, options
+from juyi.cli import online, options, relations
 from juyi.report import summary_lines, write_report
 from juyi.runs import RunFolder
 from juyi.training import join_processes
@@ -24,6 +24,8 @@ def register(app: App, arguments: Sequence[str]) -> None:
     """Add the verb, with the settings of the method that the arguments name."""
     if online.is_wanted(arguments):
         return online.register(app, arguments, finish)
+    if relations.is_wanted(arguments):
+        return relations.register(app, arguments)
     online.check_not_meant(arguments)
     name = DEFAULT
     if arguments and arguments[0] == "adapt":

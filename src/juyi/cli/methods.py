@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from juyi import adapt, distill, finetune, personalize, pretrain
-from juyi.adapt import online
+from juyi.adapt import arriving, heterogeneous, online, relations
 from juyi.cli import options
 from juyi.errors import SettingError, nearest
 from juyi.training import Method, declared
@@ -19,6 +19,9 @@ from juyi.training import Method, declared
 ROOMS: dict[str, dict[str, type[Method]]] = {
     "adapt": dict(adapt.METHODS),
     "adapt.online": dict(online.METHODS),
+    "adapt.relations": dict(relations.METHODS),
+    "adapt.heterogeneous": dict(heterogeneous.METHODS),
+    "adapt.arriving": dict(arriving.METHODS),
     "distill": dict(distill.METHODS),
     "pretrain": dict(pretrain.METHODS),
     "finetune": dict(finetune.METHODS),

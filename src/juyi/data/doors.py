@@ -110,7 +110,7 @@ def _check_kinds(domains: Sequence[Domain]) -> None:
         if not first.is_images and first.x.shape[1] != other.x.shape[1]:
             raise DataError(
                 f"{first.name} has {first.x.shape[1]} features and {other.name} {other.x.shape[1]}; "
-                "give both the same columns, in the same order"
+                "give both the same columns, in the same order, or use coot, cca or dama (juyi.adapt.heterogeneous)"
             )
         check_order(other, first.columns or (), first.name)
 
