@@ -128,7 +128,7 @@ def test_streaming_coral_is_coral_where_nothing_is_forgotten():
     ) + x.mean(0)
     assert np.allclose(model.transform(moved), slow, atol=1e-4)  # rows are kept as float32
     assert np.allclose(np.cov(model.transform(moved).T, bias=True), there, atol=1e-3)
-    assert model.score(moved, y) > 0.95 > 0.8 > (model.model_.predict(moved) == y).mean()
+    assert model.score(moved, y) > 0.95 > 0.9 > (model.model_.predict(moved) == y).mean()
 
 
 def test_streaming_coral_follows():

@@ -5,7 +5,7 @@ from juyi.adapt.arriving.online_transfer import OnlineTransfer
 from juyi.adapt.arriving.streaming_coral import StreamingCORAL
 from juyi.training.hyperparameters import Method, find_methods
 
-METHODS: dict[str, type[Method]] = find_methods(__name__, __path__, Method)  # type: ignore[type-abstract]
+METHODS: dict[str, type[Method]] = find_methods(__name__, __path__, Method)
 """Every method by its name."""
 
 __all__ = ["METHODS", "OnlineTransfer", "PageHinkley", "StreamingCORAL"]

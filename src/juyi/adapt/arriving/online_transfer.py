@@ -122,7 +122,8 @@ class OnlineTransfer(ClassifierMixin, Method):  # type: ignore[misc]
         self.n_features_in_, self.width_ = x.shape[1], 0
         self.experts_, self.weights_ = ["source"], np.ones(1)
         self.history_: list[dict[str, Any]] = []
-        self.mistakes_, self.rows_, self.alarms_ = 0, 0, []
+        self.alarms_: list[int] = []
+        self.mistakes_, self.rows_ = 0, 0
         self._alarm = PageHinkley(self.alarm or np.inf)
         if target is not None:
             found = labels_of(target, domain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import ot.coot
@@ -36,10 +37,9 @@ def co_optimal_transport(
 
     Source: I. Redko, T. Vayer, R. Flamary and N. Courty, "CO-Optimal Transport", NeurIPS 2020, algorithm 1.
     """
-    begin = {"pi_sample": np.full(cost.shape, 1 / cost.size), "pi_feature": start}
-    begin |= {
-        f"duals_{kind}": tuple(map(np.zeros, plan.shape)) for kind, plan in (("sample", cost), ("feature", start))
-    }
+    begin: dict[str, Any] = {"pi_sample": np.full(cost.shape, 1 / cost.size), "pi_feature": start}
+    for kind, plan in (("sample", cost), ("feature", start)):
+        begin[f"duals_{kind}"] = tuple(map(np.zeros, plan.shape))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what POT would warn of is the residual
         rows, columns, log = ot.coot.co_optimal_transport(

@@ -104,8 +104,8 @@ class Relational(ClassifierMixin, Method):  # type: ignore[misc]
     def _fit(self, source: Relations, target: Relations) -> Relational:
         roles, given = (one_hot(side.roles, self.classes_, side.name) for side in (source, target))
         a, b = scaled(source.weights, self.relation), scaled(target.weights, self.relation)
-        cost = FORBIDDEN * np.where(given.any(1), roles.any(1)[:, None] - roles @ given.T, 0.0)
-        match, fixed = self._match(a, b, cost), given.any(1)
+        cost = FORBIDDEN * np.where(np.asarray(given.any(1)), np.asarray(roles.any(1))[:, None] - roles @ given.T, 0.0)
+        match, fixed = self._match(a, b, cost), np.asarray(given.any(1))
         group = alike(b, np.where(fixed, np.arange(1, len(b) + 1), 0))  # a known role tells an item from its like
         start = np.where(fixed[:, None], given, shared_out(carried(match.plan, roles), group))
         shares, moved = start, 0.0
