@@ -118,7 +118,7 @@ class Outcome:
         return Answers(right, test.argmax(1).numpy() == data.test.y)
 
     def _gate(self, found: list[dict[str, Answers]]) -> list[str]:
-        """The model that each client serves: the personal one, unless held-out rows prefer another; private, its own."""
+        """The model that each client serves: the personal one, unless held-out rows prefer another."""
         hits = [np.stack([answers[name].held_out for name in self.offered]) for answers in found]
         chosen = [choose_models([own])[0] for own in hits] if self._is_private else choose_models(hits)
         return [self.offered[number] for number in chosen]

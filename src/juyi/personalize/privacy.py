@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from juyi.personalize.federation import Federation
 
 WHOLE_ORDERS = (*range(2, 65), 128, 256, 512)
-"""The orders by which the noise is searched for: the bound holds for any, and whole ones are quick to compute."""
+"""The orders of Rényi by which the noise is searched for: the bound holds for any, and whole ones are quick."""
+ORDERS = (1.1, 1.25, 1.5, 1.75, 2.25, 2.5, 2.75, 3.25, 3.5, 3.75, 4.5, 5.5, 6.5, 7.5, *WHOLE_ORDERS)
+"""Those by which ε is told: between low ones there is something to be won."""
 
 
 def require_accountant() -> None:
@@ -49,7 +52,9 @@ def spent(noise: float, rate: float, steps: int, delta: float) -> float:
 
     accountant = RDPAccountant()
     accountant.history = [(noise, rate, steps)]
-    return float(accountant.get_epsilon(delta))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Optimal order is")  # a bound all the same
+        return float(accountant.get_epsilon(delta, alphas=ORDERS))
 
 
 @lru_cache(maxsize=4_096)
@@ -68,10 +73,12 @@ def noise_for(epsilon: float, delta: float, rate: float, steps: int) -> float:
     from opacus.accountants.utils import get_noise_multiplier
 
     try:
-        found = get_noise_multiplier(
-            target_epsilon=epsilon, target_delta=delta, sample_rate=rate, steps=max(1, steps), accountant="rdp",
-            epsilon_tolerance=0.01 * min(1.0, epsilon), alphas=WHOLE_ORDERS,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Optimal order is")
+            found = get_noise_multiplier(
+                target_epsilon=epsilon, target_delta=delta, sample_rate=rate, steps=max(1, steps), accountant="rdp",
+                epsilon_tolerance=0.01 * min(1.0, epsilon), alphas=WHOLE_ORDERS,
+            )  # fmt: skip
     except ValueError as error:
         raise SettingError(
             f"epsilon: {epsilon:g} with delta {delta:g} is less than any noise can keep over {steps:,} steps; give more"
@@ -133,10 +140,16 @@ class Budget:
         ]
 
     def record(self) -> dict[str, Any]:
-        """What run.json holds of it."""
+        """What run.json holds of it; an ε without bound is None."""
         method, every = self.method, self.spent()
         return {
-            "hides": method.privacy, "delta": method.delta, "spent": every,
-            "epsilon": max((one["epsilon"] for one in every), default=0.0),
+            "hides": method.privacy, "delta": method.delta,
+            "spent": [{**one, "epsilon": _or_none(one["epsilon"])} for one in every],
+            "epsilon": _or_none(max((one["epsilon"] for one in every), default=0.0)),
             "limit": method.clip_norm if method.privacy == "client" else method.clip_gradient,
         }  # fmt: skip
+
+
+def _or_none(epsilon: float) -> float | None:
+    """An ε as JSON has it: none where it has no bound."""
+    return epsilon if epsilon < float("inf") else None

@@ -111,7 +111,9 @@ def check_protection(method: Personaliser, model: Vector, clients: int) -> None:
         if method.unprivate is not None:
             raise SettingError(f"{name}: {method.unprivate}; use --privacy client, or another method")
         if has_statistics:
-            raise SettingError("privacy: batch norm mixes the rows of a batch, so none can be hidden; use --batch-norm none")
+            raise SettingError(
+                "privacy: batch norm mixes the rows of a batch, so none can be hidden; use --batch-norm none"
+            )
     elif has_statistics and any(part_of(model, v) in ("all", "body") for v in method.init_shared(model).values()):
         raise SettingError(
             "privacy: running statistics of batch norm would be sent, and do not bear noise; use --batch-norm none"
