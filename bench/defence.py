@@ -33,7 +33,7 @@ from juyi.training import Rows, derive_seed
 CPU = torch.device("cpu")
 BAD = 3
 """So many send their change turned round, and so many others noise."""
-IMAGES = Request("cifar10@train[:10000]", number=20, partition="dirichlet:0.1", test="cifar10@test")
+IMAGES = Request("cifar10@train[:4000]", number=20, partition="dirichlet:0.1", test="cifar10@test")
 DIGITS = Request("mnist@train[:10000]", number=20, partition="dirichlet:0.5", test="mnist@test")
 RULES: dict[str, dict[str, Any]] = {
     "mean": {},
@@ -66,7 +66,7 @@ def cells(seed: int) -> Iterator[tuple[str, Any]]:
 
 def under_attack(attack: str, rule: str, seed: int) -> dict[str, Any]:
     """Some lie, and the server brings updates together by a rule."""
-    method = settings(seed, rounds=25, **RULES[rule])
+    method = settings(seed, rounds=20, **RULES[rule])
     every = np.random.default_rng(derive_seed(seed, 10)).permutation(20).tolist()
     turned, noisy = every[:BAD], every[BAD : 2 * BAD]
     if attack == "both":

@@ -131,25 +131,19 @@ class Client:
         training, net = self._training, self.net
         private = None if stays else self.private
         trains = trains or (net.body, net.head)
-        corrections = [(toward, pull)] if toward is not None and pull else []
+        batches = self._batches(over or self.rows, private)
+        pulled = toward if pull else None
 
         def hook(parameters: Sequence[Tensor]) -> None:
-            if private:
-                noisy_gradients(parameters, private.longest / batches.expected, private.noise)
-            for p in parameters:
-                if p.grad is None or not self._is_of_model(p):
-                    continue
-                for vector, strength in corrections:
-                    p.grad.add_(p.detach() - self.model.piece(vector, p), alpha=strength)
-                if shift is not None:
-                    p.grad.add_(self.model.piece(shift, p))
+            if isinstance(batches, PoissonBatches):
+                batches.hide(parameters)
+            self._correct(parameters, pulled, pull, shift)
 
-        batches = self._batches(over or self.rows, private)
         turn = Turn(
             lambda batch, progress: losses(batch) if losses else {"label": batches.loss(net, batch)},
             trains=trains,
             optimiser=optimiser or training.optimiser,
-            gradient_hook=hook if private or corrections or shift is not None else None,
+            gradient_hook=hook if private or pulled is not None or shift is not None else None,
         )
         for p in self.model.learnable:  # which the loop around this one holds still
             p.requires_grad_(True)
@@ -169,7 +163,17 @@ class Client:
     def _batches(self, rows: Rows, private: RowPrivacy | None) -> _Some | PoissonBatches:
         """Batches of a client's rows; one that is late makes only a share of the steps."""
         size = min(self._training.batch, rows.size)
-        return PoissonBatches(rows, size, self._share) if private else _Some(rows, size, self._share)
+        return PoissonBatches(rows, size, self._share, private) if private else _Some(rows, size, self._share)
+
+    def _correct(self, parameters: Sequence[Tensor], toward: Tensor | None, pull: float, shift: Tensor | None) -> None:
+        """Add to the gradients what pulls and what shifts."""
+        for p in parameters:
+            if p.grad is None or not self._is_of_model(p):
+                continue
+            if toward is not None:
+                p.grad.add_(p.detach() - self.model.piece(toward, p), alpha=pull)
+            if shift is not None:
+                p.grad.add_(self.model.piece(shift, p))
 
     def _count(self, steps: int, private: RowPrivacy | None) -> None:
         self._times += 1

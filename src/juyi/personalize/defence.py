@@ -90,7 +90,8 @@ def limited(changes: Tensor, longest: float) -> Tensor:
     section 4 (norm thresholding).
     """
     lengths = changes.norm(dim=1, keepdim=True)
-    return changes * (longest / lengths.clamp(min=longest))
+    shortened: Tensor = changes * (longest / lengths.clamp(min=longest))
+    return shortened
 
 
 def noisy_mean(changes: Tensor, longest: float, noise: float, expected: float, seed: int) -> Tensor:
@@ -226,7 +227,7 @@ class _Table:
 
     def values(self, row: Tensor) -> Shared:
         """What a client would have sent that changed this much."""
-        parts = row.split([value.numel() for value in self.origin.values()])
+        parts = torch.split(row, [value.numel() for value in self.origin.values()])
         return {
             name: value + part.view(value.shape).to(value.device)
             for (name, value), part in zip(self.origin.items(), parts, strict=True)

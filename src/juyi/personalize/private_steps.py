@@ -40,10 +40,13 @@ class PoissonBatches:
         rows: a client's.
         size: how many rows a batch should have.
         share: which part of the steps is made.
+        privacy: how steps are made private.
     """
 
-    def __init__(self, rows: Rows, size: int, share: float = 1.0) -> None:
-        self.rows, self.share = rows, share
+    def __init__(
+        self, rows: Rows, size: int, share: float = 1.0, privacy: RowPrivacy = RowPrivacy(0.0, 0.0)
+    ) -> None:
+        self.rows, self.share, self.privacy = rows, share, privacy
         self.rate = 1.0 / max(1, rows.size // size)
         self.expected = rows.size * self.rate
 
@@ -54,6 +57,10 @@ class PoissonBatches:
     def loss(self, net: Network, batch: Batch) -> Tensor:
         """The cross-entropy, summed over a batch, over the number of rows that it should have."""
         return cross_entropy(net(batch.x).float(), batch.y, reduction="sum") / self.expected
+
+    def hide(self, parameters: Sequence[Tensor]) -> None:
+        """Make of the gradients of a batch's rows, each over the number of rows, one that hides any of them."""
+        noisy_gradients(parameters, self.privacy.longest / self.expected, self.privacy.noise)
 
     def batch(self, key: tuple[int, ...], step: int, process: int, processes: int) -> Batch:
         """The batch of this step."""

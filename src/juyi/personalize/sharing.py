@@ -55,15 +55,15 @@ def what_is_shared(federation: Federation) -> dict[str, Any]:
     first, later = (would_send(federation, 0, shared)[1] for shared in (begun, federation.shared))
     return {
         "sends": method.sends, "up": listed({**later, **first}, set(first) - set(later)),
-        "down": listed(federation.shared, set()), "besides": besides(federation),
+        "down": listed(federation.shared, set()), "besides": besides(federation, bool(first)),
     }  # fmt: skip
 
 
-def besides(federation: Federation) -> dict[str, bool]:
-    """What the server is told of each client besides its update."""
+def besides(federation: Federation, sends: bool) -> dict[str, bool]:
+    """What the server is told of each client besides its update, if it sends one."""
     method, open_ = federation.method, federation.method.privacy == "none"
     return {
-        "number_of_rows": method.privacy != "client",
+        "number_of_rows": sends and method.privacy != "client",
         "mean_loss": open_,
         "held_out_accuracy": open_,
         "scale_of_inputs": method.standardise == "source" or not federation.clients[0].rows.is_images,

@@ -16,8 +16,8 @@ TRAFFIC_NOTE = (
 )
 SHARED_NOTE = (
     "What a client sends to the server, and what the server sends to each client, in a round: found by letting a "
-    "client do its part, and not by what a method says of itself. Rows never travel; but what does travel was made from them. "
-    "Statistics are running means and variances of batch norm. What is told besides is needed for weights, for the "
+    "client do its part, and not by what a method says of itself. Rows never travel; but what does travel was made from "
+    "them. Statistics are running means and variances of batch norm. What is told besides is needed for weights, for the "
     "choice of the round and of the model, and for the scale of the inputs; here, in a simulator, nothing leaves the "
     "machine."
 )
@@ -65,11 +65,9 @@ def shared(record: dict[str, Any], personal: str) -> str:
         one = found[name]
         up, down = (_sent(one.get(way)) for way in ("up", "down"))
         told = [words for key, words in BESIDES.items() if table_of(one.get("besides")).get(key) is True]
-        if not one.get("up"):
-            told = []
         row = [model_of(name, personal), up, down, escape(", ".join(told) or "nothing")]
         body.append([*row, _epsilon(table_of(spent.get(name)))] if spent else row)
-    heads = ["model", "a client sends", "it is sent", "told besides", *(["ε that was spent"] if spent else [])]
+    heads = ["model", "a client sends", "it is sent", "told besides", *(["ε"] if spent else [])]
     said = privacy_sentence(spent)
     more = f'<p class="what">{escape(said)}</p>' if said else ""
     return section("shared", "What leaves a client", table(heads, body) + more if body else "", SHARED_NOTE)
@@ -111,7 +109,7 @@ def privacy_sentence(spent: dict[str, Any]) -> str:
     hides, delta = str(kinds[0]["hides"]), finite(kinds[0].get("delta"))
     return (
         f"Noise hides {HIDES[hides]}: ε as in the table, with δ = {0.0 if delta is None else delta:g}. It is that of "
-        "one model’s rounds; who sees several models sees them all, and their ε add up. Held-out rows were not asked which "
-        "round is best, so the last one serves; each client chose by its own rows alone what it serves. The accuracies "
+        "one model’s rounds; for whoever sees several models their ε add up. Held-out rows were not asked which round is "
+        "best, so the last one serves; each client chose by its own rows alone what it serves. The accuracies "
         "on this page have no noise. The noise is drawn from the seed: whoever knows it can take the noise away."
     )
