@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from juyi.nets import TARGET, Network
-from juyi.personalize.private_steps import PoissonBatches, RowPrivacy, gradients_of_rows, noisy_gradients
+from juyi.personalize.private_steps import PoissonBatches, RowPrivacy, gradients_of_rows
 from juyi.personalize.vector import Vector
 from juyi.training import Batch, Optimiser, Rows, Settings, Single, Stage, StageRun, Turn, compute, derive_seed
 from juyi.training.labels import loss_of

@@ -87,16 +87,10 @@ class Federation:
         return self.client_of(self.clients[number], number, self.own.get(number, {}), at, share)
 
     def client_of(
-        self,
-        data: ClientRows,
-        number: int,
-        own: Mapping[str, Tensor],
-        round_number: int,
-        share: float = 1.0,
-        kind: type[Client] = Client,
+        self, data: ClientRows, number: int, own: Mapping[str, Tensor], round_number: int, share: float = 1.0
     ) -> Client:
         """A client with these rows and with what is its own."""
-        return kind(data, number, round_number, own, self.model, self.beginning, self.training, self.settings, share)
+        return Client(data, number, round_number, own, self.model, self.beginning, self.training, self.settings, share)
 
     def participants(self, round_number: int) -> list[tuple[int, float, bool]]:
         """Who takes part in a round: number, share of its steps that it makes, whether it is lost before it answers.
@@ -136,7 +130,7 @@ class Federation:
         self.visits += len(taken)
         self.sent += size * len(taken)
         self.received += sum(v.numel() * v.element_size() for update in updates for v in update.values.values())
-        defended = self.defence(self.shared, updates, self.round, self._sent)
+        defended = self.defence(self.shared, updates, self.round, lambda: would_send(self, 0, self.shared)[1])
         if defended:
             self.shared = self.method.aggregate(self.shared, defended, len(self.clients))
         self.round += 1
@@ -146,10 +140,6 @@ class Federation:
         if self.round % -(-self.method.rounds // self.method.looks) == 0 or self.round == self.method.rounds:
             figures["held_out"] = self._look()
         return figures
-
-    def _sent(self) -> list[str]:
-        """The names of what a client would send now."""
-        return list(would_send(self, 0, self.shared)[1])
 
     def visit(self, client: Client) -> tuple[Update | None, dict[str, Tensor], float]:
         """What a client sends, what it then keeps, its loss; an update that is no number anywhere is None, and none."""

@@ -43,9 +43,7 @@ class PoissonBatches:
         privacy: how steps are made private.
     """
 
-    def __init__(
-        self, rows: Rows, size: int, share: float = 1.0, privacy: RowPrivacy = RowPrivacy(0.0, 0.0)
-    ) -> None:
+    def __init__(self, rows: Rows, size: int, share: float = 1.0, privacy: RowPrivacy = RowPrivacy(0.0, 0.0)) -> None:
         self.rows, self.share, self.privacy = rows, share, privacy
         self.rate = 1.0 / max(1, rows.size // size)
         self.expected = rows.size * self.rate

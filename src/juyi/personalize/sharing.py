@@ -30,7 +30,10 @@ def part_of(model: Vector, value: Tensor) -> str | None:
 
 def would_send(federation: Federation, number: int, shared: dict[str, Tensor]) -> tuple[Client, dict[str, Tensor]]:
     """Let a client do its part of a round without learning: return it, with its steps counted, and what it sends."""
-    client = federation.client_of(federation.clients[number], number, {}, 0, kind=Planned)
+    client = Planned(
+        federation.clients[number], number, 0, {}, federation.model, federation.beginning, federation.training,
+        federation.settings,
+    )  # fmt: skip
     return client, federation.method.local_update(client, shared)
 
 

@@ -16,10 +16,10 @@ TRAFFIC_NOTE = (
 )
 SHARED_NOTE = (
     "What a client sends to the server, and what the server sends to each client, in a round: found by letting a "
-    "client do its part, and not by what a method says of itself. Rows never travel; but what does travel was made from "
-    "them. Statistics are running means and variances of batch norm. What is told besides is needed for weights, for the "
-    "choice of the round and of the model, and for the scale of the inputs; here, in a simulator, nothing leaves the "
-    "machine."
+    "client do its part, and not by what a method says of itself. Rows never travel; but what does travel was made "
+    "from them. Statistics are running means and variances of batch norm. What is told besides is needed for weights, "
+    "for the choice of the round and of the model, and for the scale of the inputs; here, in a simulator, nothing "
+    "leaves the machine."
 )
 PARTS = {
     "all": "the whole model", "body": "the body, without the head", "rest": "all but batch norm", "head": "the head",
@@ -109,7 +109,7 @@ def privacy_sentence(spent: dict[str, Any]) -> str:
     hides, delta = str(kinds[0]["hides"]), finite(kinds[0].get("delta"))
     return (
         f"Noise hides {HIDES[hides]}: ε as in the table, with δ = {0.0 if delta is None else delta:g}. It is that of "
-        "one model’s rounds; for whoever sees several models their ε add up. Held-out rows were not asked which round is "
-        "best, so the last one serves; each client chose by its own rows alone what it serves. The accuracies "
-        "on this page have no noise. The noise is drawn from the seed: whoever knows it can take the noise away."
+        "one model’s rounds; for whoever sees several models their ε add up. Held-out rows were not asked which round "
+        "is best, so the last one serves; each client chose by its own rows alone what it serves. The accuracies on "
+        "this page have no noise. The noise is drawn from the seed: whoever knows it can take the noise away."
     )
