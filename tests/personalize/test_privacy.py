@@ -235,8 +235,14 @@ def test_who_is_not_chosen_spends_nothing_and_who_is_late_less():
 # It goes on where it stopped.
 
 
-@pytest.mark.parametrize(("kind", "settings"), [(Scaffold, CLIENT), (FedDBE, {**CLIENT, "participation": 0.3}),
-                                                (FedRep, {**SAMPLE, "participation": 0.75, "head_epochs": 1})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (Scaffold, CLIENT),
+        (FedDBE, {**CLIENT, "participation": 0.3}),
+        (FedRep, {**SAMPLE, "participation": 0.75, "head_epochs": 1}),
+    ],
+)
 def test_killed_and_resumed_it_has_the_same_bits_and_the_same_epsilon(kind, settings, tmp_path):
     def life(watcher=None, folder=None):
         return go_through(
