@@ -1,5 +1,6 @@
 """What each of two processes does for test_federation.py: python two_servers.py OUT, with RANK and WORLD_SIZE."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -30,12 +31,17 @@ class Broken(FedAvg):
 
 METHODS = {
     "broken": Broken(participation=0.75, dropouts=0.2),
-    "fedavg": FedAvg(),
+    "fedavg": FedAvg(aggregation="trimmed_mean", trimmed=0.25, clip_norm=0.5),
     "scaffold": Scaffold(participation=0.75, stragglers=0.5, batch=8),
     "feddbe": FedDBE(dropouts=0.3),
     "fedproto": FedProto(statistics="local"),
     "local": Local(participation=0.5),
 }
+SETTINGS = {"scaffold": {"batch": 8}}
+if importlib.util.find_spec("opacus"):
+    METHODS["hides_clients"] = FedAvg(privacy="client", noise=1.0, clip_norm=0.5, participation=0.5)
+    METHODS["hides_rows"] = FedAvg(privacy="sample", noise=1.0, stragglers=0.5)
+    SETTINGS |= {"hides_clients": {"batch_norm": "none"}, "hides_rows": {"batch_norm": "none", "batch": 8}}
 
 
 def begun(method, processes=None, **settings):
@@ -47,7 +53,7 @@ def begun(method, processes=None, **settings):
 
 def went(name, processes=None, halfway=False):
     """What a method comes to, gone through at once, or taken up by another federation after two rounds."""
-    settings = {"batch": 8} if name == "scaffold" else {}
+    settings = SETTINGS.get(name, {})
     if not halfway:
         return bits_of(go_through(begun(METHODS[name], processes, **settings), back=False))
     one, other = (begun(METHODS[name], processes, **settings) for _ in range(2))

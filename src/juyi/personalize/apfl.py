@@ -49,7 +49,7 @@ class APFL(FedAvg):
             alpha = min(1.0, max(0.0, alpha - self.learning_rate * slope))
             client.load(alpha * v + (1.0 - alpha) * w)
         if alpha > 0.0:
-            client.learn(optimiser=replace(self.recipe(), learning_rate=alpha**2 * self.learning_rate))
+            client.learn(optimiser=replace(self.recipe(), learning_rate=alpha**2 * self.learning_rate), stays=True)
             v = (client.model.copy("all") - (1.0 - alpha) * w) / alpha
         client.own |= {"personal": v, "alpha": torch.tensor(alpha)}
         return sent

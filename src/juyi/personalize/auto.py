@@ -50,6 +50,14 @@ class Auto(Personaliser):
         default="", help="methods that are compared, separated by commas; by default chosen by how clients differ"
     )
 
+    def check_hyperparameters(self) -> None:
+        """Raise `SettingError` for the first hyperparameter whose type or value is not allowed."""
+        super().check_hyperparameters()
+        if self.privacy != "none":
+            raise SettingError(
+                "auto: compares methods by what clients tell of held-out rows, which has no noise; name a --method"
+            )
+
     def names(self, differing: float, has_norm: bool) -> tuple[str, ...]:
         """The methods that are compared."""
         if self.candidates:

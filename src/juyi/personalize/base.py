@@ -16,6 +16,7 @@ from juyi.data import Domain, as_domain, conform
 from juyi.data.doors import check_order
 from juyi.errors import SettingError, nearest
 from juyi.personalize.client import Client, ClientRows
+from juyi.personalize.protection import Protected
 from juyi.personalize.vector import Vector
 from juyi.training import Augmented, Rows, Served, choose_device, command_name, compute, hyperparameter, redeclare
 from juyi.training.learner import as_written
@@ -43,7 +44,7 @@ class Update:
     values: Mapping[str, Tensor]
 
 
-class Personaliser(Augmented):
+class Personaliser(Protected):
     """Make a model for each client out of what all can teach; their rows stay with them.
 
     A method is one file with a subclass that says what a client does in a round (`local_update`), what the server makes

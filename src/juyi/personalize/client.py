@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from juyi.nets import TARGET, Network
+from juyi.personalize.private_steps import PoissonBatches, RowPrivacy, gradients_of_rows
 from juyi.personalize.vector import Vector
 from juyi.training import Batch, Optimiser, Rows, Settings, Single, Stage, StageRun, Turn, compute, derive_seed
 from juyi.training.labels import loss_of
@@ -56,6 +59,8 @@ class Client:
         size: the number of its rows: its weight where clients are averaged.
         beginning: the weights with which everything began, the same for all.
         steps: how many updates it made in this round.
+        private: how its steps hide its rows; None where they do not.
+        private_steps: how many of its steps in this round did, and count for its ε.
     """
 
     def __init__(
@@ -73,7 +78,8 @@ class Client:
         self.name, self.rows, self.held_out, self.number = data.name, data.rows, data.held_out, number
         self.own, self.model, self.beginning = dict(own), model, beginning
         self.size = data.rows.size
-        self.steps = 0
+        self.steps = self.private_steps = 0
+        self.private: RowPrivacy | None = None
         self.losses: list[float] = []
         self._training, self._settings, self._share = training, settings, share
         self._seed = derive_seed(settings.seed, round_number, number)
@@ -104,6 +110,7 @@ class Client:
         shift: Tensor | None = None,
         optimiser: Optimiser | None = None,
         over: Rows | None = None,
+        stays: bool = False,
     ) -> None:
         """Pass over the client's rows, a batch at a time, and move the model.
 
@@ -118,40 +125,60 @@ class Client:
             shift: what is added to the gradient, likewise.
             optimiser: by default as the settings say.
             over: other rows.
+            stays: whether what is learnt stays with the client, and nothing that is sent hangs on it, so that it needs
+                no privacy.
         """
-        rows = over or self.rows
         training, net = self._training, self.net
-        corrections = [(toward, pull)] if toward is not None and pull else []
+        private = None if stays else self.private
+        trains = trains or (net.body, net.head)
+        batches = self._batches(over or self.rows, private)
+        pulled = toward if pull else None
 
         def hook(parameters: Sequence[Tensor]) -> None:
-            for p in parameters:
-                if p.grad is None or not self._is_of_model(p):
-                    continue
-                for vector, strength in corrections:
-                    p.grad.add_(p.detach() - self.model.piece(vector, p), alpha=strength)
-                if shift is not None:
-                    p.grad.add_(self.model.piece(shift, p))
+            if isinstance(batches, PoissonBatches):
+                batches.hide(parameters)
+            self._correct(parameters, pulled, pull, shift)
 
         turn = Turn(
-            lambda batch, progress: losses(batch) if losses else {"label": loss_of(net, net(batch.x), batch.y)},
-            trains=trains or (net.body, net.head),
+            lambda batch, progress: losses(batch) if losses else {"label": batches.loss(net, batch)},
+            trains=trains,
             optimiser=optimiser or training.optimiser,
-            gradient_hook=hook if corrections or shift is not None else None,
+            gradient_hook=hook if private or pulled is not None or shift is not None else None,
         )
         for p in self.model.learnable:  # which the loop around this one holds still
             p.requires_grad_(True)
-        over_rows = _Some(rows, min(training.batch, rows.size), self._share)
-        stage = Stage("client", over=over_rows, turns=[turn], epochs=epochs or training.epochs)
-        settings = Settings(self._seed, self._settings.device, self._settings.dtype)
-        with torch.random.fork_rng(devices=[settings.device] if settings.device.type == "cuda" else []):
+        stage = Stage("client", over=batches, turns=[turn], epochs=epochs or training.epochs)
+        settings = Settings(self._seed, self._settings.device, torch.float32 if private else self._settings.dtype)
+        devices = [settings.device] if settings.device.type == "cuda" else []
+        by_row = gradients_of_rows([part for part in trains if isinstance(part, nn.Module)])
+        with torch.random.fork_rng(devices=devices), by_row if private else nullcontext():
             for part in training.through(stage):
                 state = State()
                 state.see([net])  # so that what is not trained is in eval mode, and stays as it is
                 run = StageRun(part, self._times, state, settings)
                 run_stage(run)
-                self._times += 1
-                self.steps += run.total_steps
+                self._count(run.total_steps, private)
                 self.losses.append(sum(run.mean_losses().values()))
+
+    def _batches(self, rows: Rows, private: RowPrivacy | None) -> _Some | PoissonBatches:
+        """Batches of a client's rows; one that is late makes only a share of the steps."""
+        size = min(self._training.batch, rows.size)
+        return PoissonBatches(rows, size, self._share, private) if private else _Some(rows, size, self._share)
+
+    def _correct(self, parameters: Sequence[Tensor], toward: Tensor | None, pull: float, shift: Tensor | None) -> None:
+        """Add to the gradients what pulls and what shifts."""
+        for p in parameters:
+            if p.grad is None or not self._is_of_model(p):
+                continue
+            if toward is not None:
+                p.grad.add_(p.detach() - self.model.piece(toward, p), alpha=pull)
+            if shift is not None:
+                p.grad.add_(self.model.piece(shift, p))
+
+    def _count(self, steps: int, private: RowPrivacy | None) -> None:
+        self._times += 1
+        self.steps += steps
+        self.private_steps += steps if private else 0
 
     def gradient(self) -> Tensor:
         """The gradient of the mean cross-entropy over all its rows, like `model["all"]`; 0 where nothing learns."""
@@ -191,6 +218,24 @@ class Client:
         return float((self.scores(rows).argmax(1) == rows.y.cpu()).float().mean())
 
 
+class Planned(Client):
+    """A client that does its part of a round without learning, so that its steps are counted and its answer is seen."""
+
+    def learn(
+        self,
+        *trains: nn.Module | Tensor,
+        epochs: int | None = None,
+        over: Rows | None = None,
+        stays: bool = False,
+        **ignored: Any,
+    ) -> None:
+        """Count the steps that there would be."""
+        private = RowPrivacy(0.0, 0.0)
+        steps = self._batches(over or self.rows, private).steps_per_epoch(1) * (epochs or self._training.epochs)
+        self._count(steps, None if stays else private)
+        self.losses.append(0.0)
+
+
 @dataclass(frozen=True)
 class _Some:
     """Batches of a client's rows; one that is late makes only a share of the steps."""
@@ -206,6 +251,10 @@ class _Some:
     def steps_per_epoch(self, processes: int) -> int:
         """As many as in a pass, or a share of them, at least one."""
         return max(1, math.floor(self.share * self.single.steps_per_epoch(1)))
+
+    def loss(self, net: Network, batch: Batch) -> Tensor:
+        """The mean cross-entropy of a batch."""
+        return loss_of(net, net(batch.x), batch.y)
 
     def batch(self, key: tuple[int, ...], step: int, process: int, processes: int) -> Batch:
         """The batch of this step; what the processes divide among themselves are clients, so each has it whole."""

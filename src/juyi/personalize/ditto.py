@@ -34,7 +34,7 @@ class Ditto(FedAvg):
         """w_i ← SGD(w), v_i ← SGD(F_i + λ / 2 ‖· − w‖²)."""
         sent = super().local_update(client, shared)
         self.personalize(client, shared)
-        client.learn(toward=shared["model"], pull=self.proximity)
+        client.learn(toward=shared["model"], pull=self.proximity, stays=True)
         client.own["model"] = client.model.copy("all")
         return sent
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ class FedALA(FedAvg):
         >>> method.predict(digits, client="ann").shape
         (200,)
     """
+
+    unprivate: ClassVar[str | None] = "what is sent begins with a mixture that rows chose without noise"
 
     mixing_rate: float = hyperparameter(default=1.0, help="η of W_i", low=0.0, high=100.0)
     mixing_share: float = hyperparameter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,8 @@ class FedDBE(Personaliser):
         >>> method.federation_.own[0]["bias"].shape
         torch.Size([84])
     """
+
+    unprivate: ClassVar[str | None] = "the mean of a client's features is sent, and has no noise"
 
     regularisation: float = hyperparameter(
         default=1.0, help="κ, how strongly means are held together", low=0.0, high=1e4

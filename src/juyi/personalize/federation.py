@@ -15,6 +15,10 @@ from juyi.errors import DataError, SettingError, TrainingDivergedError
 from juyi.nets import TARGET
 from juyi.personalize.base import Personaliser, Shared, Update
 from juyi.personalize.client import Client, ClientRows, LocalTraining
+from juyi.personalize.defence import defence_of
+from juyi.personalize.privacy import Budget
+from juyi.personalize.protection import check_protection
+from juyi.personalize.sharing import would_send
 from juyi.personalize.vector import Vector
 from juyi.training import (
     Processes,
@@ -56,6 +60,8 @@ class Federation:
             method.statistics,
         )
         method.check_net(model)
+        check_protection(method, model, len(clients))
+        self.defence, self.budget = defence_of(method, len(clients), settings.seed), Budget(self)
         self.begin()
 
     def begin(self) -> None:
@@ -87,11 +93,17 @@ class Federation:
         return Client(data, number, round_number, own, self.model, self.beginning, self.training, self.settings, share)
 
     def participants(self, round_number: int) -> list[tuple[int, float, bool]]:
-        """Who takes part in a round: number, share of its steps that it makes, whether it is lost before it answers."""
+        """Who takes part in a round: number, share of its steps that it makes, whether it is lost before it answers.
+
+        As many in each round; where the noise hides clients each comes by a chance of its own, as its ε supposes.
+        """
         random = np.random.default_rng(derive_seed(self.settings.seed, 1, round_number))
         every = len(self.clients)
-        count = selected(self.method.participation, every)
-        chosen = np.sort(random.choice(every, count, replace=False))
+        if self.method.privacy == "client":
+            chosen = np.flatnonzero(random.random(every) < self.method.participation)
+        else:
+            chosen = np.sort(random.choice(every, selected(self.method.participation, every), replace=False))
+        count = len(chosen)
         lost = random.random(count) < self.method.dropouts
         late = random.random(count) < self.method.stragglers
         return [(int(k), 0.5 if slow else 1.0, bool(gone)) for k, slow, gone in zip(chosen, late, lost, strict=True)]
@@ -118,9 +130,12 @@ class Federation:
         self.visits += len(taken)
         self.sent += size * len(taken)
         self.received += sum(v.numel() * v.element_size() for update in updates for v in update.values.values())
-        if updates:
-            self.shared = self.method.aggregate(self.shared, updates, len(self.clients))
+        defended = self.defence(self.shared, updates, self.round, lambda: would_send(self, 0, self.shared)[1])
+        if defended:
+            self.shared = self.method.aggregate(self.shared, defended, len(self.clients))
         self.round += 1
+        if self.method.privacy != "none":  # what clients tell of their losses and of held-out rows has no noise
+            return {}
         figures = {"label": float(np.mean([loss for *_, loss in answered]))} if answered else {}
         if self.round % -(-self.method.rounds // self.method.looks) == 0 or self.round == self.method.rounds:
             figures["held_out"] = self._look()
@@ -128,12 +143,15 @@ class Federation:
 
     def visit(self, client: Client) -> tuple[Update | None, dict[str, Tensor], float]:
         """What a client sends, what it then keeps, its loss; an update that is no number anywhere is None, and none."""
+        client.private = self.budget.of_rows(client.number)
         try:
             values = self.method.local_update(client, self.shared)
         except TrainingDivergedError:
             return None, {}, 0.0
         if self.training.statistics == "local":
             client.own["statistics"] = client.model.copy("statistics")
+        if client.private_steps:
+            client.own["private_steps"] = client.own.get("private_steps", torch.zeros(1)) + client.private_steps
         if not all(bool(torch.isfinite(value).all()) for value in (*values.values(), *client.own.values())):
             return None, {}, 0.0
         return Update(client.number, client.size, values), client.own, float(np.mean(client.losses or [0.0]))
@@ -152,7 +170,9 @@ class Federation:
         return float(np.mean([self.right(number, data.held_out) for number, data in enumerate(self.clients)]))
 
     def take_best(self) -> None:
-        """Go back to the round at which the held-out rows were told best."""
+        """Go back to the round at which the held-out rows were told best; if they were not asked, stay."""
+        if not self.looks:
+            return
         _, self.round, self.shared, self.own = self.best
 
     def right(self, number: int, rows: Rows) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ class FedProto(Personaliser):
         >>> method.federation_.shared["prototypes"].shape
         torch.Size([10, 84])
     """
+
+    sends: ClassVar[str] = "sums"
 
     pull: float = hyperparameter(default=1.0, help="λ, how strongly features are pulled", low=0.0, high=1e4)
 

@@ -27,7 +27,7 @@ class Local(Personaliser):
     def local_update(self, client: Client, shared: Shared) -> dict[str, Tensor]:
         """v_i ← SGD(v_i)."""
         self.personalize(client, shared)
-        client.learn()
+        client.learn(stays=True)
         client.own["model"] = client.model.copy("all")
         return {}
 

@@ -15,6 +15,7 @@ from juyi.personalize.client import Client
 from juyi.personalize.federation import Federation
 from juyi.personalize.gate import choose_models
 from juyi.personalize.request import ClientData, Given
+from juyi.personalize.sharing import what_is_shared
 from juyi.runs import RunFolder
 from juyi.runs.files import write_json
 from juyi.training import Rows, write_model
@@ -88,6 +89,9 @@ class Outcome:
                  "n": rows, "on": on, "saw_target_labels": False}
             )  # fmt: skip
         record["gate"] = self._gated(found, serves)
+        record["shared"] = {name: what_is_shared(federation) for name, federation in self.learnt.items()}
+        if self._is_private:
+            record["privacy"] = {name: federation.budget.record() for name, federation in self.learnt.items()}
         record["traffic"] = {name: self._traffic(federation) for name, federation in self.learnt.items()}
         record["verdict"] = verdict_from_test(
             np.concatenate([answers[SERVED].hits for answers in found]),
@@ -116,7 +120,13 @@ class Outcome:
     def _gate(self, found: list[dict[str, Answers]]) -> list[str]:
         """The model that each client serves: the personal one, unless held-out rows prefer another."""
         hits = [np.stack([answers[name].held_out for name in self.offered]) for answers in found]
-        return [self.offered[number] for number in choose_models(hits)]
+        chosen = [choose_models([own])[0] for own in hits] if self._is_private else choose_models(hits)
+        return [self.offered[number] for number in chosen]
+
+    @property
+    def _is_private(self) -> bool:
+        """Whether clients may not tell each other how their held-out rows did."""
+        return self.learnt[self.chosen].method.privacy != "none"
 
     def _summary(self, found: list[dict[str, Answers]], name: str) -> dict[str, float]:
         """What a model comes to over the clients."""

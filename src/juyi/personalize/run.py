@@ -17,6 +17,7 @@ from juyi.personalize.base import Personaliser
 from juyi.personalize.client import ClientRows
 from juyi.personalize.federation import Federation
 from juyi.personalize.outcome import GENERAL, LOCAL, TUNED, Outcome
+from juyi.personalize.protection import check_protection
 from juyi.personalize.request import Given, Request, prepare
 from juyi.personalize.simulation import build, differing, federation_of, go_through, shared_settings, with_shared
 from juyi.personalize.vector import Vector
@@ -116,7 +117,9 @@ def plan_of(method: Personaliser, given: Given, methods: Methods) -> dict[str, P
         plan[command_name(type(method))] = method
     for one in plan.values():
         one.check_hyperparameters()
-        one.check_net(Vector(build(one, given.every)))
+        model = Vector(build(one, given.every))
+        one.check_net(model)
+        check_protection(one, model, len(given.clients))
     return plan
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -36,6 +37,8 @@ class Scaffold(FedAvg):
         (200,)
     """
 
+    sends: ClassVar[str] = "changes"
+
     momentum: float = redeclare(FedAvg, "momentum", 0.0)
     server_rate: float = hyperparameter(default=1.0, help="η_g, the server's step", low=1e-6, high=10.0)
 
@@ -53,7 +56,7 @@ class Scaffold(FedAvg):
         return {"model": model.copy("all"), "control": torch.zeros_like(model.values)}
 
     def local_update(self, client: Client, shared: Shared) -> dict[str, Tensor]:
-        """y_i, and c_i⁺ − c_i."""
+        """y_i − w, and c_i⁺ − c_i."""
         w, c = shared["model"], shared["control"]
         own = client.own.get("control", torch.zeros_like(c))
         client.load(w)
@@ -62,12 +65,12 @@ class Scaffold(FedAvg):
         change = (w - y) / (client.steps * self.learning_rate) - c
         change[: client.model["statistics"].numel()] = 0.0
         client.own["control"] = own + change
-        return {"model": y, "control": change}
+        return {"model": y - w, "control": change}
 
     def aggregate(self, shared: Shared, updates: Sequence[Update], clients: int) -> Shared:
         """Move both: w ← w + η_g mean (y_i − w), c ← c + |S| / N mean (c_i⁺ − c_i)."""
         moved, turned = (torch.zeros_like(shared[name]) for name in ("model", "control"))
         for update in updates:
-            moved.add_(update.values["model"] - shared["model"], alpha=self.server_rate / len(updates))
+            moved.add_(update.values["model"], alpha=self.server_rate / len(updates))
             turned.add_(update.values["control"], alpha=1.0 / clients)
         return {"model": shared["model"] + moved, "control": shared["control"] + turned}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from juyi.report.charts import Figure
@@ -11,14 +11,15 @@ from juyi.report.clients import (
     LOCAL,
     ClientLine,
     in_order,
-    in_words,
     personal_of,
     read_clients,
     share,
     table_of,
 )
-from juyi.report.markup import definitions, duration, escape, finite, quantity, section, weight
+from juyi.report.markup import definitions, escape, finite, quantity, section
 from juyi.report.personalized_charts import Points, cells, dots, lines, spoken
+from juyi.report.personalized_tables import head_of, model_of, table
+from juyi.report.personalized_travel import shared, traffic
 from juyi.report.summary import SERVED, interval_text
 
 MOST_COLUMNS, MOST_CELLS = 400, 60
@@ -51,12 +52,6 @@ PARTITION_NOTE = (
     "A column is a client, a row a class; the stronger a cell’s colour, the more rows of the class the client learns "
     "from. Where the columns look alike, one model can serve all; where each has classes of its own, it can hardly."
 )
-TRAFFIC_NOTE = (
-    "Bytes of one client in one round, mean over all that took part. They are counted and not measured: in a "
-    "simulator nothing travels. A lost update is one of a client that dropped out before it answered; a refused one "
-    "held values that are no numbers. Seconds are those of all clients, one after the other, on this machine. Dashes: "
-    "no rounds of its own, but those of another model."
-)
 
 
 def parts(
@@ -78,6 +73,7 @@ def parts(
         by_rounds(record, rounds, personal, drawn),
         newcomers(record, clients, personal),
         traffic(record, personal),
+        shared(record, personal),
     ]
 
 
@@ -97,10 +93,10 @@ def each_client(figure: dict[str, Any], personal: str, drawn: dict[str, dict[str
          escape(one.serves or "–"), f"<code>{one.model}</code>"]
         for one in shown
     ]  # fmt: skip
-    heads = ["client", *(_head(name, personal) for name in columns), "rows learnt from", "tested", "serves"]
-    table = _folded(_table([*heads, "its file, for predict --model"], body))
+    heads = ["client", *(head_of(name, personal) for name in columns), "rows learnt from", "tested", "serves"]
+    rows = _folded(table([*heads, "its file, for predict --model"], body))
     said = f"<p class='what'>{_first(shown, every, 'worst served')}</p>" if len(shown) < len(every) else ""
-    return section("each-client", "Each client’s models", f"<figure>{place}</figure>{said}{table}", CLIENTS_NOTE)
+    return section("each-client", "Each client’s models", f"<figure>{place}</figure>{said}{rows}", CLIENTS_NOTE)
 
 
 def _of_client(client: ClientLine, model: str) -> str:
@@ -121,7 +117,7 @@ def over_all(record: dict[str, Any], personal: str) -> str:
         spread = finite(one.get("spread"))
         hurt = {other: quantity(share(one.get(f"hurt_against_{other}"))) for other in (LOCAL, GENERAL)}
         body.append([
-            _model(name, personal), _mean(one), quantity(share(one.get("over_samples"))),
+            model_of(name, personal), _mean(one), quantity(share(one.get("over_samples"))),
             quantity(share(one.get("worst_tenth"))), "–" if spread is None else f"{100 * spread:.1f}",
             *("–" if name == other else told for other, told in hurt.items()),
         ])  # fmt: skip
@@ -129,7 +125,7 @@ def over_all(record: dict[str, Any], personal: str) -> str:
              "hurt against the general model"]  # fmt: skip
     said = gate_sentence(record, personal)
     told = f'<p class="what">{escape(said)}</p>' if said else ""
-    return section("over-clients", "Over all clients", _table(heads, body) + told if body else "", OVER_NOTE)
+    return section("over-clients", "Over all clients", table(heads, body) + told if body else "", OVER_NOTE)
 
 
 def gate_sentence(record: dict[str, Any], personal: str) -> str:
@@ -237,62 +233,13 @@ def newcomers(record: dict[str, Any], figure: dict[str, Any], personal: str) -> 
     means = table_of(record.get("newcomers"))
     if len(every) > 1 and means:
         body.append(["<b>mean</b>", "", "", *(_mean(table_of(means.get(name))) for name in columns)])
-    table = _table(["newcomer", "rows it has", "tested", *(_head(name, personal) for name in columns)], body)
-    return section("newcomers", "Clients that came later", table, NEWCOMERS_NOTE)
-
-
-def traffic(record: dict[str, Any], personal: str) -> str:
-    """Write what each model sends, what was lost, and how long it took."""
-    found = {name: one for name, one in table_of(record.get("traffic")).items() if isinstance(one, dict)}
-    seconds = table_of(record.get("seconds"))
-    body = []
-    for name in in_order(list(found), personal):
-        one = found[name]
-        own = name in seconds
-        kept = finite(one.get("round"))
-        told = [weight(one.get("down")), weight(one.get("up")), _number(one.get("lost")), _number(one.get("refused"))]
-        body.append([
-            _model(name, personal), *(told if own else ["–"] * 4), "–" if kept is None else f"{kept:g}",
-            duration(seconds.get(name)),
-        ])  # fmt: skip
-    heads = ["model", "down to a client", "up from a client", "lost updates", "refused updates", "round that was kept",
-             "time"]  # fmt: skip
-    return section("traffic", "What travels, and how long it took", _table(heads, body) if body else "", TRAFFIC_NOTE)
-
-
-def _number(value: object) -> str:
-    known = finite(value)
-    return "–" if known is None else f"{known:,.0f}"
+    rows = table(["newcomer", "rows it has", "tested", *(head_of(name, personal) for name in columns)], body)
+    return section("newcomers", "Clients that came later", rows, NEWCOMERS_NOTE)
 
 
 def _mean(one: dict[str, Any]) -> str:
     """A mean and its interval."""
     return f"{quantity(share(one.get('mean')))} <small>{interval_text({**one, 'name': 'accuracy'})}</small>"
-
-
-def _model(name: str, personal: str) -> str:
-    """A model's name, and what it is."""
-    return f"<strong>{escape(name)}</strong>{_words(name, personal)}"
-
-
-def _head(name: str, personal: str) -> str:
-    """The head of a model's column."""
-    return f"{escape(name)}{_words(name, personal)}"
-
-
-def _words(name: str, personal: str) -> str:
-    words = in_words(name, personal)
-    return f" <small>{words}</small>" if words and name != LOCAL else ""
-
-
-def _table(heads: Iterable[str], body: Iterable[Sequence[str]]) -> str:
-    """Write a table whose first column names the rows; heads and cells are markup."""
-    head = "".join(f'<th scope="col">{one}</th>' for one in heads)
-    rows = "".join(
-        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>' for first, *rest in body
-    )
-    table = f'<table class="account by-client"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="wide-table">{table}</div>'
 
 
 def _folded(table: str) -> str:

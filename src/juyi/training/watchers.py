@@ -203,7 +203,8 @@ class Bar(Silent):
         else:
             left = (now - self._started) / max(1, run.step - self._first_step) * (run.total_steps - run.step)
             at = f"{run.stage.unit} {epoch}/{run.stage.epochs}"
-            self.console.print(f"{self.model}: {run.stage.name}, {at}, {losses}, {left:.0f} s left", highlight=False)
+            said = ", ".join(part for part in (run.stage.name, at, losses, f"{left:.0f} s left") if part)
+            self.console.print(f"{self.model}: {said}", highlight=False)
 
     def stage_ends(self, run: StageRun) -> None:
         """Close the bar and say how it went."""
@@ -211,7 +212,8 @@ class Bar(Silent):
         losses = ", ".join(f"{name} {value:.3f}" for name, value in run.mean_losses().items())
         seconds = self.clock() - self._started
         self.console.print(
-            f"{self.model}: {run.stage.name}: {run.stage.epochs} {run.stage.unit}s in {seconds:.0f} s, {losses}",
+            f"{self.model}: {run.stage.name}: {run.stage.epochs} {run.stage.unit}s in {seconds:.0f} s"
+            + (f", {losses}" if losses else ""),
             highlight=False,
         )
 
