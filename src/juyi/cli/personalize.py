@@ -11,10 +11,12 @@ from cyclopts import App
 from juyi import personalize
 from juyi.cli import options
 from juyi.cli.adapt import finish
+from juyi.report import write_progress
 
 DEFAULT = "ditto"
 REQUEST = (
-    "clients", "partition", "client_column", "test", "newcomers", "newcomer_rows", "gate", "label", "size", "skip_bad",
+    "clients", "partition", "client_column", "test", "newcomers", "newcomer_rows", "gate", "label", "size", "skip_bad", "engine",
+    "patience",
 )  # fmt: skip
 
 
@@ -38,7 +40,7 @@ def register(app: App, arguments: Sequence[str]) -> None:
         settings = options.method_from(method, given)
         folder = personalize.run(
             request, settings, methods=personalize.METHODS, out=given["out"], overwrite=given["overwrite"],
-            console=options.progress_console(),
+            console=options.progress_console(), show=write_progress,
         )  # fmt: skip
         finish(folder, as_json=given["json"])
 
@@ -60,6 +62,8 @@ def register(app: App, arguments: Sequence[str]) -> None:
         options.option("test", str | None, None, "labelled data, scored once, at the end [default: a part of each's]"),
         options.option("newcomers", int, 0, "clients that are not there in training, and come later"),
         options.option("newcomer_rows", int, 20, "labelled rows that a newcomer has"),
+        options.option("engine", str, "simulator", "simulator, or flower: each client in processes of its own"),
+        options.option("patience", float, 600.0, "seconds that the server waits for a client, with --engine flower"),
         options.option("gate", bool, True, "let each client serve what its held-out rows prefer"),
         *options.data_options(),
         *options.run_options(),

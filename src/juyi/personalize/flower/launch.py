@@ -1,0 +1,128 @@
+"""A whole run with all clients on this machine, each in processes of its own: start Flower, watch, stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from importlib.util import find_spec
+from typing import Any
+
+from rich.console import Console
+
+from juyi.errors import ForeignFileError, SettingError, WriteError
+from juyi.personalize.base import Personaliser
+from juyi.personalize.flower.making import make_app
+from juyi.personalize.flower.processes import Processes
+from juyi.personalize.request import Given, Request
+from juyi.runs import RunFolder
+from juyi.runs.files import read_json
+from juyi.training.recording import settings_of
+
+
+def check_flower(request: Request) -> None:
+    """Refuse what cannot be done on Flower.
+
+    Raises:
+        SettingError: Flower is not installed, or the request asks for something that only the simulator does.
+    """
+    if find_spec("flwr") is None:
+        raise SettingError("--engine flower: needs Flower, which is not installed; pip install 'juyi[federated]'")
+    if request.newcomers:
+        raise SettingError("--newcomers: only the simulator lets clients come later; leave it out with --engine flower")
+
+
+def app_settings(
+    method: Personaliser, given: Given, run: str, clients: list[str] | int, patience: float, command: str = ""
+) -> dict[str, Any]:
+    """What the server of an app reads.
+
+    Args:
+        method: what is learnt, and how.
+        given: data that look like those of all clients.
+        run: the run folder, where the server is.
+        clients: their names, or how many are waited for.
+        patience: seconds that are waited for an answer.
+        command: the command line, to be printed in the report.
+    """
+    return {
+        "run": run, "method": type(method).__module__.rpartition(".")[2], "hyperparameters": settings_of(method),
+        "clients": clients, "patience": patience, "how": given.how, "data": given.fingerprints["clients"]["name"],
+        "form": {"shape": list(given.shape), "classes": list(given.classes), "columns": list(given.columns)},
+        "command": command,
+    }  # fmt: skip
+
+
+def launch(
+    folder: RunFolder, record: dict[str, Any], method: Personaliser, given: Given, console: Console
+) -> RunFolder:
+    """Go through the rounds of a run that has a folder, with every client in processes of its own.
+
+    Raises:
+        WriteError: the run failed; what was stored is intact.
+    """
+    names = [client.name for client in given.clients]
+    patience = float(record["request"]["patience"])
+    app = folder.path / "flower" / "app"
+    make_app(app, app_settings(method, given, str(folder.path.resolve()), names, patience))
+    threads = max(1, (os.cpu_count() or 1) // len(names))
+    with Processes(folder.path / "flower", threads) as flower:
+        console.print(f"starting Flower: a SuperLink and {len(names)} SuperNodes", highlight=False)
+        flower.start()
+        for number, _ in enumerate(names):
+            config = {"run": str(folder.path.resolve()), "number": number, "threads": threads, "net": method.net}
+            flower.node(f"node-{number + 1:04d}", config)
+        server = flower.submit(app)
+        _watch(folder, server, console)
+    record = folder.read()
+    if record["status"] != "finished":
+        why = record.get("error") or f"{flower.log('server')} says why"
+        raise WriteError(f"{folder.path}: the server stopped before the end ({why}); juyi resume {folder.path}")
+    return folder
+
+
+def _watch(folder: RunFolder, server: subprocess.Popen[bytes], console: Console) -> None:
+    """Say how it goes, till the server has ended."""
+    said, log = "", folder.path / "federation.log"
+    told = log.stat().st_size if log.exists() else 0
+    with console.status("clients gather") as status:
+        while server.poll() is None:
+            time.sleep(0.5)
+            with contextlib.suppress(ForeignFileError):
+                text = in_words(read_json(folder.path / "progress.json"))
+                if console.is_terminal:
+                    status.update(text)
+                elif text != said:
+                    console.print(text, highlight=False, markup=False)
+                said = text
+            if log.exists() and log.stat().st_size > told:
+                with log.open("rb") as file:
+                    file.seek(told)
+                    news = file.read()
+                told += len(news)
+                console.print(news.decode("utf-8", "replace").rstrip(), highlight=False, markup=False)
+
+
+def in_words(progress: dict[str, Any]) -> str:
+    """How it goes, in a line.
+
+    Example:
+        >>> in_words({"model": "ditto", "round": 3, "rounds": 20, "looks": [[2, 0.5]], "left": 70.2,
+        ...           "standing": {"answered": ["ann"], "waiting": ["bob"]}})
+        'ditto: round 3/20, held-out rows told 50.0 %, answered ann, waiting for bob, 70 s left'
+    """
+    standing = progress["standing"]
+    words = [f"{progress['model']}: round {progress['round']}/{progress['rounds']}"]
+    if progress["looks"]:
+        words.append(f"held-out rows told {progress['looks'][-1][1]:.1%}".replace("%", " %"))
+    for how, text in (("answered", "answered"), ("waiting", "waiting for"), ("lost", "lost"), ("refused", "refused")):
+        if standing.get(how):
+            words.append(f"{text} {_some(standing[how])}")
+    if progress.get("left") is not None:
+        words.append(f"{progress['left']:.0f} s left")
+    return ", ".join(words)
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
