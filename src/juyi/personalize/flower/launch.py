@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import time
 from importlib.util import find_spec
 from typing import Any
@@ -14,7 +13,7 @@ from rich.console import Console
 from juyi.errors import ForeignFileError, SettingError, WriteError
 from juyi.personalize.base import Personaliser
 from juyi.personalize.flower.making import make_app
-from juyi.personalize.flower.processes import Processes
+from juyi.personalize.flower.processes import Process, Processes
 from juyi.personalize.request import Given, Request
 from juyi.runs import RunFolder
 from juyi.runs.files import read_json
@@ -67,9 +66,8 @@ def launch(
     app = folder.path / "flower" / "app"
     make_app(app, app_settings(method, given, str(folder.path.resolve()), names, patience))
     threads = max(1, (os.cpu_count() or 1) // len(names))
+    console.print(f"starting Flower: a SuperLink and {len(names)} SuperNodes", highlight=False)
     with Processes(folder.path / "flower", threads) as flower:
-        console.print(f"starting Flower: a SuperLink and {len(names)} SuperNodes", highlight=False)
-        flower.start()
         for number, _ in enumerate(names):
             config = {"run": str(folder.path.resolve()), "number": number, "threads": threads, "net": method.net}
             flower.node(f"node-{number + 1:04d}", config)
@@ -82,18 +80,18 @@ def launch(
     return folder
 
 
-def _watch(folder: RunFolder, server: subprocess.Popen[bytes], console: Console) -> None:
+def _watch(folder: RunFolder, server: Process, console: Console) -> None:
     """Say how it goes, till the server has ended."""
     said, log = "", folder.path / "federation.log"
     told = log.stat().st_size if log.exists() else 0
     with console.status("clients gather") as status:
-        while server.poll() is None:
+        while server.is_alive():
             time.sleep(0.5)
             with contextlib.suppress(ForeignFileError):
                 text = in_words(read_json(folder.path / "progress.json"))
                 if console.is_terminal:
                     status.update(text)
-                elif text != said:
+                elif text.partition(", ")[0] != said.partition(", ")[0]:
                     console.print(text, highlight=False, markup=False)
                 said = text
             if log.exists() and log.stat().st_size > told:
