@@ -15,8 +15,8 @@ from juyi.report import write_progress
 
 DEFAULT = "ditto"
 REQUEST = (
-    "clients", "partition", "client_column", "test", "newcomers", "newcomer_rows", "gate", "label", "size", "skip_bad", "engine",
-    "patience",
+    "clients", "partition", "client_column", "test", "newcomers", "newcomer_rows", "gate", "label", "size", "skip_bad",
+    "engine", "patience",
 )  # fmt: skip
 
 

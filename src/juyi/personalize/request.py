@@ -75,9 +75,11 @@ class ClientData(InMemory):
 
     Args:
         test: what it is scored on, once, at the end.
+        from_own: whether its test is a part of its own rows.
     """
 
     test: Domain
+    from_own: bool = True
 
     @property
     def learns_from(self) -> int:
@@ -242,7 +244,7 @@ def _client(
     """Hold rows of a client out, and draw its test."""
     dealt = part_rows(name, rows, number, seed, TESTED if test is None else 0.0)
     mine = domain.select(dealt.test) if test is None else _test_of(test, domain, rows, name, number, clients, seed)
-    return ClientData(name, domain.select(dealt.train), domain.select(dealt.held_out), mine)
+    return ClientData(name, domain.select(dealt.train), domain.select(dealt.held_out), mine, test is None)
 
 
 def _test_of(test: Domain, domain: Domain, rows: np.ndarray, name: str, number: int, clients: int, seed: int) -> Domain:

@@ -34,8 +34,8 @@ def client_app() -> ClientApp:
     """Make the app that Flower runs at each node.
 
     What is the client's own is said where its node is started, `flower-supernode --node-config`: `client`, its name;
-    `data`, its rows; `state`, a folder for what it keeps; `label`, `size` and `test` as for `juyi personalize`; `net`, a
-    network of its own that the server may name.
+    `data`, its rows; `state`, a folder for what it keeps; `label`, `size` and `test` as for `juyi personalize`; and
+    `net`, a network of its own that the server may name.
     """
     from flwr.app import Message
     from flwr.clientapp import ClientApp
@@ -95,7 +95,7 @@ def own_rows(config: Mapping[str, Any], form: Form) -> ClientData:
     name, domain = str(config["client"]), read(config["data"])
     dealt = part_rows(name, np.flatnonzero(domain.labelled), 0, 0, 0.0 if "test" in config else TESTED)
     test = check_test(read(config["test"]), domain, None) if "test" in config else domain.select(dealt.test)
-    return ClientData(name, domain.select(dealt.train), domain.select(dealt.held_out), test)
+    return ClientData(name, domain.select(dealt.train), domain.select(dealt.held_out), test, "test" not in config)
 
 
 def _of_run(folder: RunFolder, number: int) -> ClientData:

@@ -58,7 +58,7 @@ def ask(path: str, argv: list[str], env: dict[str, str], log: int) -> int:
     """Ask for a fork; return its number."""
     with socket.socket(socket.AF_UNIX) as to:
         to.connect(path)
-        asked = json.dumps({"argv": argv, "cwd": os.getcwd(), "env": env}) + "\n"
+        asked = json.dumps({"argv": argv, "cwd": str(Path.cwd()), "env": env}) + "\n"
         socket.send_fds(to, [asked.encode()], [log, log])
         return int(to.recv(100))
 

@@ -89,7 +89,8 @@ class Node:
         check_version(asked.note.get("juyi"), "the server")
         data = self.load(Form.read(asked.note.get("form")))
         parts = (data.train, data.held_out, data.test)
-        tensors = moments(np.concatenate([part.x for part in parts])) if asked.note.get("scaled") else {}
+        scaled_by = parts if data.from_own else parts[:2]
+        tensors = moments(np.concatenate([part.x for part in scaled_by])) if asked.note.get("scaled") else {}
         note = {
             "juyi": juyi.__version__, "client": self.name, "counts": data.counts.tolist(),
             "fingerprint": "".join(part.fingerprint() for part in parts),

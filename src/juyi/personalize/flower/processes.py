@@ -65,7 +65,7 @@ class Processes:
         self._socket = str(self._near / "forks")
         self.environment = {
             **os.environ, **QUIET, "FLWR_HOME": str(self.folder / "home"), "OMP_NUM_THREADS": str(threads),
-            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
+            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.3",
             "PATH": f"{self._near / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         }  # fmt: skip
         self._forks: subprocess.Popen[bytes] | None = None

@@ -118,8 +118,9 @@ class RemoteFederation(Federation):
         """What a client is asked, and where the server stands."""
         own, best = (some.get(number, {}).get("round") for some in (self.own, self.best[3]))
         note = {
-            "do": what, "name": command_name(type(self.method)), "rounds_of": self.name, "client": number, "round": self.round,
-            "own": None if own is None else int(own), "best": None if best is None else int(best),
+            "do": what, "name": command_name(type(self.method)), "rounds_of": self.name, "client": number,
+            "round": self.round, "own": None if own is None else int(own),
+            "best": None if best is None else int(best),
         }  # fmt: skip
         return Parcel(note, {f"shared.{name}": value for name, value in self.shared.items()}, figures or {})
 

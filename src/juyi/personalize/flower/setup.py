@@ -165,7 +165,7 @@ def method_from(
     method = kind(**{**given, "weights": None, "device": "auto"})
     if method.net != "auto" and method.net not in NETWORKS and method.net != own_net:
         raise SettingError(
-            f"network {method.net}: is not one of Juyi's own; if this node is to use it, start it with net={method.net!r}"
+            f"network {method.net}: is none of Juyi's own; if this node is to use it, start it with net={method.net!r}"
         )
     method.check_hyperparameters()
     return method
