@@ -10,7 +10,7 @@ from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.supercore.task_identity import TaskIdentity
 
-from juyi.check.personaliser import CLIENTS, CPU, skewed_clients, small
+from juyi.check.personaliser import CLIENTS, CPU, skewed_clients
 from juyi.personalize import METHODS
 from juyi.personalize.flower.client import MOST
 from juyi.personalize.flower.node import Node

@@ -75,6 +75,7 @@ class Federation:
         self.sent = self.received = self.visits = 0
         self.looks: list[list[float]] = []
         self.attendance = Attendance()
+        self.looked: Sequence[int] = ()
 
     def follow(self, other: Federation) -> None:
         """Stand where another stands that went through the same rounds."""
@@ -173,7 +174,8 @@ class Federation:
 
     def mean_held_out(self) -> float:
         """The share of its held-out rows of which a client's model tells the class, mean over clients."""
-        return float(np.mean([self.right(number, data.held_out) for number, data in enumerate(self.clients)]))
+        self.looked = range(len(self.clients))
+        return float(np.mean([self.right(number, self.clients[number].held_out) for number in self.looked]))
 
     def take_best(self) -> None:
         """Go back to the round at which the held-out rows were told best."""

@@ -66,10 +66,11 @@ class Progress(Silent):
         federation, there = self.federation, self.federation.attendance
         passed = self.clock() - self._since
         self._since += passed
+        told = self._told()
         line = {
             "model": self.name, "round": federation.round, "answered": list(there.answered), "late": list(there.late),
-            "lost": list(there.lost), "refused": list(there.refused), "held_out": self._looked(),
-            "seconds": round(passed, 3),
+            "lost": list(there.lost), "refused": list(there.refused), "held_out": told,
+            "looked": None if told is None else list(federation.looked), "seconds": round(passed, 3),
         }  # fmt: skip
         try:
             with self.path.open("a", encoding="utf-8") as file:
@@ -109,7 +110,7 @@ class Progress(Silent):
             if show:
                 show(folder, content)
 
-    def _looked(self) -> float | None:
+    def _told(self) -> float | None:
         """How held-out rows are told after this round, if they were asked."""
         looks = self.federation.looks
         return float(looks[-1][1]) if looks and looks[-1][0] == self.federation.round else None

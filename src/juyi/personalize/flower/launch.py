@@ -6,17 +6,22 @@ import contextlib
 import os
 import time
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from juyi.errors import ForeignFileError, SettingError, WriteError
+from juyi.data import load
+from juyi.errors import DataError, ForeignFileError, SettingError, WriteError
 from juyi.personalize.base import Personaliser
-from juyi.personalize.flower.making import make_app
+from juyi.personalize.flower.making import make_app, make_federation
 from juyi.personalize.flower.processes import Process, Processes
+from juyi.personalize.flower.setup import Form, build_for
 from juyi.personalize.request import Given, Request
+from juyi.personalize.vector import Vector
 from juyi.runs import RunFolder
 from juyi.runs.files import read_json
+from juyi.training import command_name
 from juyi.training.recording import settings_of
 
 
@@ -33,24 +38,49 @@ def check_flower(request: Request) -> None:
 
 
 def app_settings(
-    method: Personaliser, given: Given, run: str, clients: list[str] | int, patience: float, command: str = ""
+    request: Request, method: Personaliser, form: Form, run: str, clients: list[str] | int, data: str, how: str
 ) -> dict[str, Any]:
     """What the server of an app reads.
 
     Args:
+        request: what a person asks for.
         method: what is learnt, and how.
-        given: data that look like those of all clients.
+        form: what the rows of all clients look like.
         run: the run folder, where the server is.
         clients: their names, or how many are waited for.
-        patience: seconds that are waited for an answer.
-        command: the command line, to be printed in the report.
+        data: what their data are called.
+        how: what made clients of the rows.
     """
     return {
-        "run": run, "method": type(method).__module__.rpartition(".")[2], "hyperparameters": settings_of(method),
-        "clients": clients, "patience": patience, "how": given.how, "data": given.fingerprints["clients"]["name"],
-        "form": {"shape": list(given.shape), "classes": list(given.classes), "columns": list(given.columns)},
-        "command": command,
+        "run": run, "method": command_name(type(method)), "hyperparameters": settings_of(method), "clients": clients,
+        "patience": request.patience, "how": how, "data": data, "form": vars(form), "command": request.command,
+        "gate": request.gate,
     }  # fmt: skip
+
+
+def make(folder: Path, request: Request, method: Personaliser, host: str) -> None:
+    """Write all that several machines need, each with its own data.
+
+    Args:
+        folder: where to.
+        request: its `clients` are data that look like each client's, its `number` how many clients there are.
+        method: what is to be learnt, and how.
+        host: the name or address by which the clients reach the server.
+
+    Raises:
+        DataError, SettingError, RunFolderError: the input is wrong; nothing was written.
+    """
+    check_flower(request)
+    method.check_hyperparameters()
+    if request.number is None or request.number < 2:
+        raise SettingError("--make-app: say for how many clients with --clients, two or more")
+    like = load(request.clients, label=request.label, size=request.size, skip_bad=request.skip_bad)
+    if like.classes is None:
+        raise DataError(f"{like.name}: has no labels of classes, and clients learn from labels; give data that have")
+    form = Form(like.x.shape[1:], like.classes, like.columns or ())
+    method.check_net(Vector(build_for(method, form)))
+    name = "each client's own"
+    make_federation(folder, app_settings(request, method, form, "run", request.number, name, "domains"), host)
 
 
 def launch(
@@ -62,14 +92,14 @@ def launch(
         WriteError: the run failed; what was stored is intact.
     """
     names = [client.name for client in given.clients]
-    patience = float(record["request"]["patience"])
-    app = folder.path / "flower" / "app"
-    make_app(app, app_settings(method, given, str(folder.path.resolve()), names, patience))
+    app, run = folder.path / "flower" / "app", str(folder.path.resolve())
+    form, data = Form(given.shape, given.classes, given.columns), given.fingerprints["clients"]["name"]
+    make_app(app, app_settings(Request(**record["request"]), method, form, run, names, data, given.how))
     threads = max(1, (os.cpu_count() or 1) // len(names))
     console.print(f"starting Flower: a SuperLink and {len(names)} SuperNodes", highlight=False)
     with Processes(folder.path / "flower", threads) as flower:
         for number, _ in enumerate(names):
-            config = {"run": str(folder.path.resolve()), "number": number, "threads": threads, "net": method.net}
+            config = {"run": run, "number": number, "threads": threads, "net": method.net}
             flower.node(f"node-{number + 1:04d}", config)
         server = flower.submit(app)
         _watch(folder, server, console)

@@ -1,7 +1,11 @@
-"""Write the app that Flower sends to its nodes: four short files, the same for everybody, and one of settings."""
+"""Write what several machines need: the app that Flower sends to its nodes, certificates, keys, and how all is started.
+
+The app is four short files, the same for everybody, and one of settings; nothing in it is made from data but names.
+"""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +14,16 @@ from juyi.errors import RunFolderError
 from juyi.runs.files import write_json, write_text
 
 PACKAGE = "juyi_federation"
+PORT = 8000
+"""Where the server listens."""
 
-PROJECT = f"""[build-system]
+PROJECT = """[build-system]
 requires = ["hatchling"]
 build-backend = "hatchling.build"
 
 [project]
 name = "juyi-federation"
-version = "{{version}}"
+version = "{version}"
 description = "Personal models with Juyi: each client learns where its rows are"
 license = "Apache-2.0"
 dependencies = []
@@ -29,8 +35,8 @@ packages = ["."]
 publisher = "juyi"
 
 [tool.flwr.app.components]
-serverapp = "{PACKAGE}.server:app"
-clientapp = "{PACKAGE}.client:app"
+serverapp = "juyi_federation.server:app"
+clientapp = "juyi_federation.client:app"
 """
 
 SERVER = '''"""The server: what it does is Juyi's, what it is to do stands in federation.json."""
@@ -50,22 +56,83 @@ from juyi.personalize.flower.client import client_app
 app = client_app()
 '''
 
+QUIET = "export FLWR_TELEMETRY_ENABLED=0 FLWR_DISABLE_UPDATE_CHECK=1"
+
+START = """#!/bin/sh
+# At the server: Flower's SuperLink, over TLS, for nodes whose keys are registered.  sh start.sh [ADDRESS]
+set -eu
+cd "$(dirname "$0")/.."
+{quiet} FLWR_HOME="$PWD/server/flower"
+exec flower-superlink --host "${{1:-0.0.0.0}}" --port {port} --enable-supernode-auth \\
+    --disable-runtime-dependency-installation \\
+    --ssl-ca-certfile server/ca.crt --ssl-certfile server/server.crt --ssl-keyfile server/server.key
+"""
+
+RUN = """#!/bin/sh
+# At the server: let the keys of the nodes in, then run, or go on with a run that was stopped.  sh run.sh
+set -eu
+cd "$(dirname "$0")/.."
+{quiet} FLWR_HOME="$PWD/server/flower"
+for key in server/client-*.pub; do
+    flwr supernode register "$key" server >/dev/null 2>&1 || true  # it is let in already
+done
+exec flwr run app server --stream
+"""
+
+NODE = """#!/bin/sh
+# At a client: Flower's SuperNode.  sh start.sh NAME DATA [STATE] [OPTION=VALUE ...], such as label='"species"'
+set -eu
+here="$(cd "$(dirname "$0")" && pwd)"
+name=$1 data=$2 state=${{3:-$here/state}}
+shift; shift; [ $# -eq 0 ] || shift
+{quiet} FLWR_HOME="$here/flower"
+exec flower-supernode --superlink {address} --root-certificates "$here/ca.crt" \\
+    --auth-supernode-private-key "$here/node.key" --port "${{NODE_PORT:-9094}}" \\
+    --node-config "client=\\"$name\\" data=\\"$data\\" state=\\"$state\\" $*"
+"""
+
 
 def make_app(folder: Path, settings: dict[str, Any]) -> None:
     """Write an app that `flwr run` takes.
 
     Args:
-        folder: where to; it must not be there, or be an app of Juyi's.
+        folder: where to.
         settings: what the server reads.
-
-    Raises:
-        RunFolderError: the folder holds something else.
     """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / PACKAGE).is_dir())):
-        raise RunFolderError(f"{folder}: holds something else; name another folder with --make-app")
     package = folder / PACKAGE
     write_text(folder / "pyproject.toml", PROJECT.format(version=juyi.__version__))
     write_text(package / "__init__.py", '"""Personal models with Juyi, on Flower."""\n')
     write_text(package / "server.py", SERVER)
     write_text(package / "client.py", CLIENT)
     write_json(package / "federation.json", settings)
+
+
+def make_federation(folder: Path, settings: dict[str, Any], host: str, port: int = PORT) -> None:
+    """Write all that several machines need: `app`, `server`, and `client-1` … to be taken to the clients.
+
+    Args:
+        folder: where to; it must not be there, or be empty.
+        settings: what the server reads.
+        host: the name or address by which the clients reach the server.
+        port: where it listens.
+
+    Raises:
+        RunFolderError: the folder holds something.
+    """
+    from juyi.personalize.flower.certificates import write_certificates, write_node_key
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunFolderError(f"{folder}: is not empty; name another folder with --make-app")
+    server = folder / "server"
+    make_app(folder / "app", settings)
+    write_certificates(server, list(dict.fromkeys([host, "localhost", "127.0.0.1"])))
+    write_text(server / "start.sh", START.format(quiet=QUIET, port=port))
+    write_text(server / "run.sh", RUN.format(quiet=QUIET))
+    certificate = (server / "ca.crt").resolve()
+    connection = f'[superlink.server]\naddress = "127.0.0.1:{port}"\nroot-certificates = "{certificate}"\n'
+    write_text(server / "flower" / "config.toml", connection)
+    for number in range(1, int(settings["clients"]) + 1):
+        client = folder / f"client-{number}"
+        write_node_key(client / "node.key", server / f"client-{number}.pub")
+        write_text(client / "ca.crt", certificate.read_text())
+        write_text(client / "start.sh", NODE.format(quiet=QUIET, address=shlex.quote(f"{host}:{port}")))

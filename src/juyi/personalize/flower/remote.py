@@ -74,6 +74,7 @@ class RemoteFederation(Federation):
     def mean_held_out(self) -> float:
         """The share of its held-out rows of which a client's model tells the class, mean over those who answer."""
         answers, _ = self._exchange(self._of_all(LOOK), check=lambda reply: _needs(reply, ("right",)))
+        self.looked = tuple(answers)
         return float(np.mean([reply.figures["right"] for reply in answers.values()])) if answers else -1.0
 
     def hits(self, tests: Sequence[Domain]) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -81,7 +81,10 @@ def serve(grid: Grid, settings: dict[str, Any], show: Show | None = None, **cloc
         if begun:
             mark_running(folder, record, Elsewhere.processes)
         else:
-            request = Request(clients=known.name, engine=FLOWER, command=str(settings["command"]))
+            request = Request(
+                known.name, engine=FLOWER, gate=bool(settings["gate"]), patience=float(settings["patience"]),
+                command=str(settings["command"]),
+            )  # fmt: skip
             record = first_record(request, method, known, plan)
             record["federation"] = {**federation, "clients": [client.name for client in told]}
             folder.write(record)
