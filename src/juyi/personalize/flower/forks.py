@@ -25,7 +25,7 @@ from typing import Any
 
 COMMANDS = ("flower-superlink", "flower-superexec", "flower-supernode", "flwr-serverapp", "flwr-clientapp", "flwr")
 AHEAD = (
-    "fastapi", "uvicorn", "sqlalchemy", "httpx", "alembic", "juyi.report", "juyi.personalize.flower.server",
+    "fastapi", "uvicorn", "sqlalchemy", "httpx", "httpcore", "h11", "alembic", "juyi.report", "juyi.personalize.flower.server",
     "juyi.personalize.flower.client",
 )  # fmt: skip
 """What is imported ahead, besides what the commands themselves import."""
@@ -40,9 +40,12 @@ with socket.socket(socket.AF_UNIX) as to:
     to.connect({path!r})
     asked = json.dumps({{"argv": [{command!r}, *sys.argv[1:]], "cwd": os.getcwd(), "env": dict(os.environ)}}) + "\\n"
     socket.send_fds(to, [asked.encode()], [1, 2])
-    to.recv(100)
+    said = b""
+    while more := to.recv(100):
+        said += more
+    sys.exit(int(said.split()[-1]) if len(said.split()) == 2 else 1)
 """
-"""What stands in the place of a command: it asks for a fork."""
+"""What stands in the place of a command: it asks for a fork, and ends as the fork does."""
 
 
 def write_shims(folder: Path, path: str) -> None:
@@ -60,7 +63,7 @@ def ask(path: str, argv: list[str], env: dict[str, str], log: int) -> int:
         to.connect(path)
         asked = json.dumps({"argv": argv, "cwd": str(Path.cwd()), "env": env}) + "\n"
         socket.send_fds(to, [asked.encode()], [log, log])
-        return int(to.recv(100))
+        return int(to.recv(100))  # the rest, how it ends, is not waited for
 
 
 def alive(pid: int) -> bool:
@@ -80,7 +83,8 @@ def main(path: str) -> None:
     for name in AHEAD:
         importlib.import_module(name)
     children: set[int] = set()
-    with socket.socket(socket.AF_UNIX) as server:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         server.listen(64)
         while True:
@@ -111,18 +115,20 @@ def _serve(server: socket.socket, known: dict[str, EntryPoint], children: set[in
         pid = os.fork()
         if not pid:
             server.close()
-            _become(point, asked, descriptors)
+            _become(point, asked, descriptors, to)
         children.add(pid)
-        to.sendall(str(pid).encode())
     for descriptor in descriptors:
         os.close(descriptor)
 
 
-def _become(point: EntryPoint, asked: dict[str, Any], descriptors: list[int]) -> None:
-    """Be the command that is asked for; never return."""
+def _become(point: EntryPoint, asked: dict[str, Any], descriptors: list[int], to: socket.socket) -> None:
+    """Be the command that is asked for, and tell whoever asked how it ends; never return."""
     code = 1
     try:
+        to.sendall(f"{os.getpid()} ".encode())
         os.setsid()
+        for sign in (signal.SIGTERM, signal.SIGPIPE):
+            signal.signal(sign, signal.SIG_DFL if sign == signal.SIGTERM else signal.SIG_IGN)
         for target, descriptor in zip((1, 2), descriptors, strict=True):
             os.dup2(descriptor, target)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -139,6 +145,7 @@ def _become(point: EntryPoint, asked: dict[str, Any], descriptors: list[int]) ->
         with contextlib.suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
+            to.sendall(str(code).encode())
         os._exit(code)
 
 

@@ -5,12 +5,12 @@ The app is four short files, the same for everybody, and one of settings; nothin
 
 from __future__ import annotations
 
-import shlex
+import re
 from pathlib import Path
 from typing import Any
 
 import juyi
-from juyi.errors import RunFolderError
+from juyi.errors import RunFolderError, SettingError
 from juyi.runs.files import write_json, write_text
 
 PACKAGE = "juyi_federation"
@@ -59,23 +59,26 @@ app = client_app()
 QUIET = "export FLWR_TELEMETRY_ENABLED=0 FLWR_DISABLE_UPDATE_CHECK=1"
 
 START = """#!/bin/sh
-# At the server: Flower's SuperLink, over TLS, for nodes whose keys are registered.  sh start.sh [ADDRESS]
+# At the server: Flower's SuperLink, over TLS, for nodes whose keys it knows and no others.  sh start.sh [ADDRESS]
 set -eu
 cd "$(dirname "$0")/.."
 {quiet} FLWR_HOME="$PWD/server/flower"
-exec flower-superlink --host "${{1:-0.0.0.0}}" --port {port} --enable-supernode-auth \\
+flower-superlink --host "${{1:-0.0.0.0}}" --port {port} --enable-supernode-auth \\
     --disable-runtime-dependency-installation \\
-    --ssl-ca-certfile server/ca.crt --ssl-certfile server/server.crt --ssl-keyfile server/server.key
+    --ssl-ca-certfile server/ca.crt --ssl-certfile server/server.crt --ssl-keyfile server/server.key &
+trap 'kill $!' INT TERM
+for key in server/client-*.pub; do
+    until flwr supernode register "$key" server >server/register.log 2>&1; do sleep 1; done
+done
+echo "the server is ready"
+wait
 """
 
 RUN = """#!/bin/sh
-# At the server: let the keys of the nodes in, then run, or go on with a run that was stopped.  sh run.sh
+# At the server: run, or go on with a run that was stopped.  sh run.sh
 set -eu
 cd "$(dirname "$0")/.."
 {quiet} FLWR_HOME="$PWD/server/flower"
-for key in server/client-*.pub; do
-    flwr supernode register "$key" server >/dev/null 2>&1 || true  # it is let in already
-done
 exec flwr run app server --stream
 """
 
@@ -107,25 +110,29 @@ def make_app(folder: Path, settings: dict[str, Any]) -> None:
     write_json(package / "federation.json", settings)
 
 
-def make_federation(folder: Path, settings: dict[str, Any], host: str, port: int = PORT) -> None:
+def make_federation(folder: Path, settings: dict[str, Any], host: str) -> None:
     """Write all that several machines need: `app`, `server`, and `client-1` … to be taken to the clients.
 
     Args:
         folder: where to; it must not be there, or be empty.
         settings: what the server reads.
-        host: the name or address by which the clients reach the server.
-        port: where it listens.
+        host: the name or address by which the clients reach the server, and `:PORT` if it is not 8000.
 
     Raises:
         RunFolderError: the folder holds something.
+        SettingError: the host is none.
     """
     from juyi.personalize.flower.certificates import write_certificates, write_node_key
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunFolderError(f"{folder}: is not empty; name another folder with --make-app")
+    found = re.fullmatch(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::([0-9]{1,5}))?", host)
+    if not found or not 0 < (port := int(found[2] or PORT)) < 65536:
+        raise SettingError(f"--host {host}: is no name or address; give one such as server.example.org:8000")
+    name = found[1]
     server = folder / "server"
     make_app(folder / "app", settings)
-    write_certificates(server, list(dict.fromkeys([host, "localhost", "127.0.0.1"])))
+    write_certificates(server, list(dict.fromkeys([name.strip("[]"), "localhost", "127.0.0.1"])))
     write_text(server / "start.sh", START.format(quiet=QUIET, port=port))
     write_text(server / "run.sh", RUN.format(quiet=QUIET))
     certificate = (server / "ca.crt").resolve()
@@ -135,4 +142,4 @@ def make_federation(folder: Path, settings: dict[str, Any], host: str, port: int
         client = folder / f"client-{number}"
         write_node_key(client / "node.key", server / f"client-{number}.pub")
         write_text(client / "ca.crt", certificate.read_text())
-        write_text(client / "start.sh", NODE.format(quiet=QUIET, address=shlex.quote(f"{host}:{port}")))
+        write_text(client / "start.sh", NODE.format(quiet=QUIET, address=f"{name}:{port}"))
