@@ -38,8 +38,8 @@ def over_the_wire(content):
 class InProcess:
     """Flower's grid, with nodes in this process; time goes by where somebody waits.
 
-    `nodes` holds what a node does with records, by its number; who is taken out of it is dead, and who returns None does
-    not answer.
+    `nodes` holds what a node does with records, by its number; who is taken out of it is dead, and who returns None
+    does not answer.
     """
 
     def __init__(self):

@@ -25,8 +25,8 @@ from typing import Any
 
 COMMANDS = ("flower-superlink", "flower-superexec", "flower-supernode", "flwr-serverapp", "flwr-clientapp", "flwr")
 AHEAD = (
-    "fastapi", "uvicorn", "sqlalchemy", "httpx", "httpcore", "h11", "alembic", "juyi.report", "juyi.personalize.flower.server",
-    "juyi.personalize.flower.client",
+    "fastapi", "uvicorn", "sqlalchemy", "httpx", "httpcore", "h11", "alembic", "juyi.report",
+    "juyi.personalize.flower.server", "juyi.personalize.flower.client",
 )  # fmt: skip
 """What is imported ahead, besides what the commands themselves import."""
 MOST = 1 << 20
