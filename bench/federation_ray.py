@@ -3,14 +3,15 @@
     python bench/federation_ray.py nothing PYTHON        writes bench/results/federation_ray/nothing.json
     python bench/federation_ray.py training PYTHON       writes bench/results/federation_ray/training.json
 
-PYTHON is that of an environment with `flwr[simulation]` and torch; Flower runs there, one client a core, with its FedAvg
-strategy and the client that its own example has: a network, the sent weights, a plain loop.  Both train LeNet-5 on 20
-clients with 500 images each, one pass, batches of 32, SGD with momentum; where nothing is done the weights go there and
-back.  The times are of single rounds, without start and end; the ratio is that of their medians, Flower / Juyi.
+PYTHON is that of an environment with `flwr[simulation]` and torch; Flower runs there, one client a core, with its
+FedAvg strategy and the client that its own example has: a network, the sent weights, a plain loop.  Both train LeNet-5
+on 20 clients with 500 images each, one pass, batches of 32, SGD with momentum; where nothing is done the weights go
+there and back.  The times are of single rounds, without start and end; the ratio is that of their medians, Flower / Juyi.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import subprocess
@@ -80,7 +81,7 @@ def flower(kind, out):
         strategy = Timed(fraction_evaluate=0.0, min_available_nodes=CLIENTS, min_train_nodes=CLIENTS)
         strategy.start(grid=grid, initial_arrays=ArrayRecord(lenet5().state_dict()), num_rounds=ROUNDS[kind] + 1)
         times.append(time.perf_counter())
-        seconds = [b - a for a, b in zip(times, times[1:], strict=False)][1:]  # the first makes actors and imports
+        seconds = [b - a for a, b in itertools.pairwise(times)][1:]  # the first makes actors and imports
         Path(out).write_text(json.dumps(seconds))
 
     backend = {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}, "init_args": {"num_cpus": 2}}

@@ -9,14 +9,13 @@ import torch
 
 pytest.importorskip("flwr", reason="needs the extra federated")
 
-import juyi
 from juyi.check.personaliser import small
 from juyi.errors import ForeignFileError, SettingError, WriteError
 from juyi.personalize import METHODS, FedRep, Local
 from juyi.personalize.flower import server
 from juyi.personalize.flower.launch import app_settings
 from juyi.personalize.flower.parcel import Parcel, from_records, to_records
-from juyi.personalize.flower.setup import Form, moments, put_together
+from juyi.personalize.flower.setup import Form, moments, own_version, put_together
 from juyi.personalize.request import Request
 from juyi.personalize.simulation import go_through
 from juyi.runs import RunFolder
@@ -32,7 +31,8 @@ from personalize.in_process import (
     elsewhere,
     node_for,
     over_the_wire,
-    simulated,)  # fmt: skip
+    simulated,  # fmt: skip
+)
 
 MOVES = {"learning_rate": 0.1, "batch": 8}
 
@@ -161,7 +161,7 @@ def test_a_wrong_update_is_refused_and_the_round_goes_on(change, words, tmp_path
     assert all(bool(torch.isfinite(value).all()) for value in there.shared.values())
 
 
-def test_another_version_and_an_unknown_node_are_refused_and_named(tmp_path, monkeypatch):
+def test_another_version_and_an_unknown_node_are_refused_and_named(tmp_path):
     said = []
     grid = InProcess()
     data, _ = client_data()
@@ -169,9 +169,8 @@ def test_another_version_and_an_unknown_node_are_refused_and_named(tmp_path, mon
     old = does(node_for(data[0], tmp_path / "old"))
 
     def of_another_version(records):
-        with monkeypatch.context() as patch:
-            patch.setattr(juyi, "__version__", "0.0.1")
-            return old(records)
+        told = from_records(old(records), 10**6)
+        return to_records(Parcel({**told.note, "juyi": "0.0.1"}, told.tensors, told.figures))
 
     grid.join(of_another_version)
     grid.join(does(node_for(eve, tmp_path)))
@@ -180,12 +179,14 @@ def test_another_version_and_an_unknown_node_are_refused_and_named(tmp_path, mon
     rounds(there, 1)
     assert there.attendance.answered == (0, 1, 2, 3)
     assert "0.0.1" in said[0] and "client eve is none of this federation" in said[1] and "node 3: refused" in said[2]
+    hello = {"do": "hello", "juyi": "0.0.1", "form": {"shape": [8], "classes": ["a"], "columns": []}}
+    assert "the server: has Juyi 0.0.1" in node_for(data[0], tmp_path).answer(Parcel(hello)).note["refused"]
 
 
 def test_a_node_runs_no_code_and_reads_no_file_that_a_server_names(tmp_path):
     node = node_for(client_data()[0][0], tmp_path)
     setup = {
-        "juyi": juyi.__version__, "method": "fedavg", "form": {"shape": [8], "classes": ["a", "b", "c"], "columns": []},
+        "juyi": own_version(), "method": "fedavg", "form": {"shape": [8], "classes": ["a", "b", "c"], "columns": []},
         "precision": "float32", "hyperparameters": {"net": "os:getcwd", "rounds": 1},
     }  # fmt: skip
     asked = {"do": "visit", "federation": FEDERATION, "name": "fedavg", "rounds_of": "fedavg", "client": 0, "round": 0}

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import juyi
 from juyi.errors import RunFolderError, SettingError
+from juyi.personalize.flower.setup import own_version
 from juyi.runs.files import write_json, write_text
 
 PACKAGE = "juyi_federation"
@@ -103,7 +103,7 @@ def make_app(folder: Path, settings: dict[str, Any]) -> None:
         settings: what the server reads.
     """
     package = folder / PACKAGE
-    write_text(folder / "pyproject.toml", PROJECT.format(version=juyi.__version__))
+    write_text(folder / "pyproject.toml", PROJECT.format(version=own_version()))
     write_text(package / "__init__.py", '"""Personal models with Juyi, on Flower."""\n')
     write_text(package / "server.py", SERVER)
     write_text(package / "client.py", CLIENT)

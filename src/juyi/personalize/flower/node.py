@@ -11,14 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import juyi
 from juyi.errors import DataError, ForeignFileError, JuyiError
 from juyi.personalize.base import Personaliser, Shared
 from juyi.personalize.client import Client
 from juyi.personalize.federation import Federation
 from juyi.personalize.flower.keep import Keep
 from juyi.personalize.flower.parcel import Parcel
-from juyi.personalize.flower.setup import SCALE, Form, build_for, check_size, check_version, method_from, moments
+from juyi.personalize.flower.setup import (
+    SCALE,
+    Form,
+    build_for,
+    check_size,
+    check_version,
+    method_from,
+    moments,
+    own_version,
+)
 from juyi.personalize.outcome import client_file
 from juyi.personalize.request import ClientData
 from juyi.personalize.vector import Vector
@@ -92,7 +100,7 @@ class Node:
         scaled_by = parts if data.from_own else parts[:2]
         tensors = moments(np.concatenate([part.x for part in scaled_by])) if asked.note.get("scaled") else {}
         note = {
-            "juyi": juyi.__version__, "client": self.name, "counts": data.counts.tolist(),
+            "juyi": own_version(), "client": self.name, "counts": data.counts.tolist(),
             "fingerprint": "".join(part.fingerprint() for part in parts),
         }  # fmt: skip
         return Parcel(note, tensors, {"rows": data.learns_from, "tested": data.tested_on})

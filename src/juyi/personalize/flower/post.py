@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import juyi
 from juyi.errors import JuyiError, WriteError
 from juyi.personalize.federation import Listener
 from juyi.personalize.flower.node import HELLO, OWN, SETUP
 from juyi.personalize.flower.parcel import Parcel, from_records, to_records
-from juyi.personalize.flower.setup import Form, check_version
+from juyi.personalize.flower.setup import Form, check_version, own_version
 from juyi.personalize.flower.told import ToldClient
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ class Post:
         """Look who is there; ask nodes that are new who they are."""
         self._online = set(self.grid.get_node_ids())
         for node in sorted(self._online - self._greeted.keys()):
-            note = {"do": HELLO, "juyi": juyi.__version__, "form": vars(self.form), "scaled": self.scaled}
+            note = {"do": HELLO, "juyi": own_version(), "form": vars(self.form), "scaled": self.scaled}
             self._greeted[node] = self._send(node, Parcel(note))
             self._hellos.add(self._greeted[node])
 

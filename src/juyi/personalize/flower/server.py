@@ -67,10 +67,10 @@ def serve(grid: Grid, settings: dict[str, Any], show: Show | None = None, **cloc
         with (folder.path / "federation.log").open("a", encoding="utf-8") as file:
             file.write(f"{now()} {text}\n")
 
+    folder.path.mkdir(parents=True, exist_ok=True)
     try:
         method = _method(folder, settings, begun)
         form = Form.read(settings["form"])
-        folder.path.mkdir(parents=True, exist_ok=True)
         federation = record.get("federation", {"id": secrets.token_hex(8), "clients": settings["clients"]})
         names = federation["clients"] if isinstance(federation["clients"], list) else None
         scaled = scales_by_rows(build_for(method, form)) is not None
@@ -78,7 +78,9 @@ def serve(grid: Grid, settings: dict[str, Any], show: Show | None = None, **cloc
         told = post.gather(len(names) if names is not None else int(federation["clients"]))
         known = Told(told, form, str(settings["how"]), str(settings["data"]))
         plan = plan_of(method, known, METHODS)
+        federation = {**federation, "clients": [client.name for client in told]}
         if begun:
+            record["federation"] = federation
             mark_running(folder, record, Elsewhere.processes)
         else:
             request = Request(
@@ -86,7 +88,7 @@ def serve(grid: Grid, settings: dict[str, Any], show: Show | None = None, **cloc
                 command=str(settings["command"]),
             )  # fmt: skip
             record = first_record(request, method, known, plan)
-            record["federation"] = {**federation, "clients": [client.name for client in told]}
+            record["federation"] = federation
             folder.write(record)
             announce(record, folder, console)
         dtype = PRECISIONS["float32" if method.precision == "auto" else method.precision]

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import juyi
 from juyi.data import Domain
 from juyi.errors import DataError, ForeignFileError, SettingError
 from juyi.nets import NETWORKS, Network
@@ -19,6 +18,7 @@ from juyi.personalize.base import Personaliser
 from juyi.personalize.simulation import build
 from juyi.personalize.vector import Vector
 from juyi.training import check_known, command_name
+from juyi.training.machine import versions
 from juyi.training.recording import settings_of
 
 SCALE = "scale."
@@ -121,7 +121,7 @@ def put_together(found: Sequence[Mapping[str, Tensor]]) -> tuple[Tensor, Tensor]
 def setup_note(method: Personaliser, form: Form, precision: str) -> dict[str, Any]:
     """What a client is told, once, of what is learnt."""
     return {
-        "juyi": juyi.__version__,
+        "juyi": own_version(),
         "method": command_name(type(method)),
         "hyperparameters": settings_of(method),
         "form": vars(form),
@@ -135,15 +135,20 @@ def setup_tensors(model: Vector) -> dict[str, Tensor]:
     return {"beginning": model.copy("all"), **scale}
 
 
+def own_version() -> str:
+    """The version of Juyi on this machine."""
+    return str(versions()["juyi"])
+
+
 def check_version(other: Any, whose: str) -> None:
     """Refuse another version of Juyi.
 
     Raises:
         SettingError: it is another.
     """
-    if other != juyi.__version__:
+    if other != own_version():
         raise SettingError(
-            f"{whose}: has Juyi {other}, and here is {juyi.__version__}; install the same version on every machine"
+            f"{whose}: has Juyi {str(other)[:40]}, and here is {own_version()}; install one version on every machine"
         )
 
 
