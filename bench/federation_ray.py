@@ -6,7 +6,8 @@
 PYTHON is that of an environment with `flwr[simulation]` and torch; Flower runs there, one client a core, with its
 FedAvg strategy and the client that its own example has: a network, the sent weights, a plain loop.  Both train LeNet-5
 on 20 clients with 500 images each, one pass, batches of 32, SGD with momentum; where nothing is done the weights go
-there and back.  The times are of single rounds, without start and end; the ratio is that of their medians, Flower / Juyi.
+there and back.  The times are of single rounds, without start and end; the ratio is that of their medians, Flower
+/ Juyi.
 """
 
 from __future__ import annotations
