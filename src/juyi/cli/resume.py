@@ -11,6 +11,7 @@ from juyi import adapt, distill, finetune, personalize, pretrain
 from juyi.adapt import online
 from juyi.cli import options
 from juyi.cli.adapt import finish
+from juyi.report import write_progress
 from juyi.runs import RunFolder
 
 
@@ -29,7 +30,9 @@ def register(app: App, arguments: Sequence[str]) -> None:
         elif record.get("room") == "finetune":
             finetune.resume(folder, console=console, methods=finetune.METHODS, net=given["net"])
         elif record.get("room") == "personalize":
-            personalize.resume(folder, console=console, methods=personalize.METHODS, net=given["net"])
+            personalize.resume(
+                folder, console=console, methods=personalize.METHODS, net=given["net"], show=write_progress
+            )
         elif "online" in record:
             online.resume(folder, console=console, methods=online.METHODS, net=given["net"])
         else:

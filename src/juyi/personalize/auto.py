@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from juyi.data.domain import Domain
 from juyi.errors import SettingError, nearest
+from juyi.nets import Network
 from juyi.personalize.base import Personaliser, Shared
 from juyi.personalize.client import Client, ClientRows
 from juyi.personalize.federation import Federation
-from juyi.personalize.simulation import build, differing, shared_settings, with_shared
+from juyi.personalize.known import differing
+from juyi.personalize.simulation import build, shared_settings, with_shared
 from juyi.personalize.vector import Vector
 from juyi.training import hyperparameter
 
@@ -68,8 +71,12 @@ class Auto(Personaliser):
             return ("ditto", "feddbe", "fedavg_ft")
         return ("feddbe", "fedavg_ft", "fedprox", *(("fedbn",) if has_norm else ()))
 
-    def candidates_on(self, trains: Sequence[Domain], every: Domain) -> dict[str, Personaliser]:
-        """The methods that are compared on these clients, by name, with the settings that they take over.
+    def candidates_on(self, counts: Sequence[np.ndarray], net: Network) -> dict[str, Personaliser]:
+        """The methods that are compared, by name, with the settings that they take over.
+
+        Args:
+            counts: of each client the number of its rows of each class.
+            net: the network.
 
         Raises:
             SettingError: there is no such method.
@@ -77,8 +84,7 @@ class Auto(Personaliser):
         from juyi.personalize import METHODS
 
         known = [name for name, kind in METHODS.items() if kind is not Auto]
-        has_norm = bool(Vector(build(self, every))["norm"].numel())
-        names = self.names(differing(trains), has_norm)
+        names = self.names(differing(counts), bool(Vector(net)["norm"].numel()))
         for name in names:
             if name not in known:
                 raise SettingError(f"--candidates {name}: there is no such candidate; {nearest(name, known)}")
@@ -95,7 +101,7 @@ class Auto(Personaliser):
         self, clients: Sequence[ClientRows], trains: Sequence[Domain], every: Domain, device: torch.device
     ) -> Federation:
         """The rounds of each candidate; return those of the best."""
-        candidates = self.candidates_on(trains, every)
+        candidates = self.candidates_on([one.class_counts() for one in trains], build(self, every))
         learnt = {name: one.go_through(clients, trains, every, device) for name, one in candidates.items()}
         return learnt[self.choose(learnt)]
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from juyi.errors import DataError
 from juyi.nets import TARGET, Network
 from juyi.personalize.private_steps import PoissonBatches, RowPrivacy, gradients_of_rows
 from juyi.personalize.vector import Vector
@@ -260,3 +261,17 @@ class _Some:
         """The batch of this step; what the processes divide among themselves are clients, so each has it whole."""
         found: Batch = self.single.batch(key, step, 0, 1)
         return found
+
+
+def check_rows(clients: Sequence[ClientRows], model: Vector) -> None:
+    """Refuse a client from whose rows a step cannot be made."""
+    compares_rows = any(isinstance(layer, nn.BatchNorm1d) for layer in model.net.modules())
+    for client in clients:
+        if not client.rows.size or not client.held_out.size:
+            what = "to learn from" if not client.rows.size else "that is held out"
+            raise DataError(f"client {client.name}: has no row {what}; leave it out")
+        if client.rows.size == 1 and compares_rows:
+            raise DataError(
+                f"client {client.name}: has a single row to learn from, and batch norm compares two or more; leave it "
+                "out, or use --batch-norm none"
+            )

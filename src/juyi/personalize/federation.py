@@ -1,23 +1,24 @@
-"""The simulator: rounds of clients on one machine, with one model object for all of them."""
+"""The rounds: who takes part, what a client's visit is, what is refused, what the server makes of the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed
-from torch import Tensor, nn
+from torch import Tensor
 
-from juyi.errors import DataError, SettingError, TrainingDivergedError
-from juyi.nets import TARGET
+from juyi.data import Domain
+from juyi.errors import SettingError, TrainingDivergedError
+from juyi.nets import TARGET, Network
+from juyi.personalize.attendance import Answer, Attendance, attendance_of, selected
 from juyi.personalize.base import Personaliser, Shared, Update
-from juyi.personalize.client import Client, ClientRows, LocalTraining
+from juyi.personalize.client import Client, ClientRows, LocalTraining, check_rows
 from juyi.personalize.defence import defence_of
 from juyi.personalize.privacy import Budget
-from juyi.personalize.protection import check_protection
 from juyi.personalize.sharing import would_send
 from juyi.personalize.vector import Vector
 from juyi.training import (
@@ -35,9 +36,12 @@ from juyi.training import (
 Own = dict[int, dict[str, Tensor]]
 """What each client that has taken part keeps, by its number."""
 
+Listener = Callable[[Sequence[int], Sequence[int], Sequence[int]], None]
+"""Is told within a round who has answered, for whom it waits, and who was refused."""
+
 
 class Federation:
-    """A method, a server and clients; `next_round` goes through one round.
+    """A method, a server and clients; `next_round` goes through one round, with all clients on this machine.
 
     Who takes part, who is lost and who is late, and every batch come from (seed, round, client); updates are added in
     the order of the clients' numbers.  So rounds that are resumed, or shared among processes, end with the same bits.
@@ -51,7 +55,7 @@ class Federation:
 
     def __init__(self, method: Personaliser, model: Vector, clients: Sequence[ClientRows], settings: Settings) -> None:
         self.method, self.model, self.clients, self.settings = method, model, clients, settings
-        _check_rows(clients, model)
+        self.check_clients()
         self.training = LocalTraining(
             method.recipe(),
             method.epochs,
@@ -60,8 +64,8 @@ class Federation:
             method.statistics,
         )
         method.check_net(model)
-        check_protection(method, model, len(clients))
         self.defence, self.budget = defence_of(method, len(clients), settings.seed), Budget(self)
+        self.listener: Listener | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -74,12 +78,28 @@ class Federation:
         self.rejected = self.lost = 0
         self.sent = self.received = self.visits = 0
         self.looks: list[list[float]] = []
+        self.attendance = Attendance()
+        self.looked: Sequence[int] = ()
 
     def follow(self, other: Federation) -> None:
         """Stand where another stands that went through the same rounds."""
         self.beginning, self.shared, self.own, self.round = other.beginning, other.shared, other.own, other.round
         self.rejected, self.lost = other.rejected, other.lost
         self.sent, self.received, self.visits = other.sent, other.received, other.visits
+
+    def check_clients(self) -> None:
+        """Refuse a client from whose rows a step cannot be made."""
+        check_rows(self.clients, self.model)
+
+    def rows_of(self, number: int) -> ClientRows:
+        """A client's rows; where they are elsewhere, rows that look like them."""
+        return self.clients[number]
+
+    def under(self, method: Personaliser) -> Federation:
+        """The same rounds under another method, whose rounds are these to the bit."""
+        found = Federation(method, self.model, self.clients, self.settings)
+        found.follow(self)
+        return found
 
     def client(self, number: int, round_number: int | None = None, share: float = 1.0) -> Client:
         """A client at work in a round, by default after the last."""
@@ -110,22 +130,15 @@ class Federation:
 
     def next_round(self) -> dict[str, float]:
         """Go through a round; return the mean loss of those who took part, and from time to time what is validated."""
-        processes = self.settings.processes
         taken = self.participants(self.round)
-        mine: list[tuple[int, dict[str, Tensor], Update, float]] = []
-        for place, (number, share, gone) in enumerate(taken):
-            if place % processes.count != processes.rank or gone:
-                continue
-            update, own, loss = self.visit(self.client(number, share=share))
-            if update is not None:
-                mine.append((number, own, update, loss))
-        answered = sorted(_gather(mine, processes), key=lambda one: one[0])
-        for number, own, _, _ in answered:
-            self.own[number] = own
-        lost = sum(gone for *_, gone in taken)
-        self.lost += lost
-        self.rejected += len(taken) - lost - len(answered)
-        updates = [update for _, _, update, _ in answered if update.values]
+        answers = self.visit_all([(number, share) for number, share, gone in taken if not gone])
+        answered = [one for one in answers if one.update is not None]
+        for one in answered:
+            self.own[one.client] = one.own
+        self.attendance = attendance_of(taken, answers)
+        self.lost += len(self.attendance.lost)
+        self.rejected += len(self.attendance.refused)
+        updates = [one.update for one in answered if one.update is not None and one.update.values]
         size = sum(value.numel() * value.element_size() for value in self.shared.values())
         self.visits += len(taken)
         self.sent += size * len(taken)
@@ -136,10 +149,24 @@ class Federation:
         self.round += 1
         if self.method.privacy != "none":  # what clients tell of their losses and of held-out rows has no noise
             return {}
-        figures = {"label": float(np.mean([loss for *_, loss in answered]))} if answered else {}
+        figures = {"label": float(np.mean([one.loss for one in answered]))} if answered else {}
         if self.round % -(-self.method.rounds // self.method.looks) == 0 or self.round == self.method.rounds:
             figures["held_out"] = self._look()
         return figures
+
+    def visit_all(self, taken: Sequence[tuple[int, float]]) -> list[Answer]:
+        """Let clients do their part of a round, each with its number and the share of its steps that it makes.
+
+        Returns:
+            The answers, in the order of the clients' numbers; who is lost gives none.
+        """
+        processes = self.settings.processes
+        mine = []
+        for place, (number, share) in enumerate(taken):
+            if place % processes.count == processes.rank:
+                update, own, loss = self.visit(self.client(number, share=share))
+                mine.append(Answer(number, update, own, loss))
+        return sorted(_gather(mine, processes), key=lambda one: one.client)
 
     def visit(self, client: Client) -> tuple[Update | None, dict[str, Tensor], float]:
         """What a client sends, what it then keeps, its loss; an update that is no number anywhere is None, and none."""
@@ -167,7 +194,8 @@ class Federation:
 
     def mean_held_out(self) -> float:
         """The share of its held-out rows of which a client's model tells the class, mean over clients."""
-        return float(np.mean([self.right(number, data.held_out) for number, data in enumerate(self.clients)]))
+        self.looked = range(len(self.clients))
+        return float(np.mean([self.right(number, self.clients[number].held_out) for number in self.looked]))
 
     def take_best(self) -> None:
         """Go back to the round at which the held-out rows were told best; if they were not asked, stay."""
@@ -177,13 +205,37 @@ class Federation:
 
     def right(self, number: int, rows: Rows) -> float:
         """The share of rows of which a client's model tells the class."""
-        return float((self.scores(number, rows).argmax(1) == rows.y.cpu()).float().mean())
+        return self.right_of(self.client(number), rows)
+
+    def right_of(self, client: Client, rows: Rows) -> float:
+        """The share of rows of which this client's model tells the class."""
+        return float((self.scores_of(client, rows).argmax(1) == rows.y.cpu()).float().mean())
 
     def scores(self, number: int, rows: Rows) -> Tensor:
         """The scores of rows under the model that a client has in the end, N×C."""
-        client = self.client(number)
+        return self.scores_of(self.client(number), rows)
+
+    def scores_of(self, client: Client, rows: Rows) -> Tensor:
+        """The scores of rows under the model that this client has in the end, N×C."""
         self.place(client)
         return self.method.predict_for(client, self.shared, rows)
+
+    def hits(self, tests: Sequence[Domain]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each client, which of its held-out rows and which of its test rows its model tells (bool)."""
+        return [self.hits_of(self.client(number), test) for number, test in enumerate(tests)]
+
+    def hits_of(self, client: Client, test: Domain) -> tuple[np.ndarray, np.ndarray]:
+        """Which of its held-out rows and which of these test rows a client's model tells (bool)."""
+        self.place(client)
+        asked = (client.held_out, Rows(test, self.settings.device))
+        found = [(self.method.predict_for(client, self.shared, rows).argmax(1) == rows.y.cpu()) for rows in asked]
+        return found[0].numpy(), found[1].numpy()
+
+    def hand_over(self, serving: Sequence[int], write: Callable[[int, Network], None]) -> None:
+        """Give these clients the models that they serve from now on: write them down."""
+        for number in serving:
+            self.place(self.client(number))
+            write(number, self.model.net)
 
     def place(self, client: Client) -> None:
         """Put the model of a client in place."""
@@ -244,38 +296,6 @@ class Federation:
             sides.append((shared, own))
         self.shared, self.own = sides[0]
         self.best = (float(stored["best_value"]), int(stored["best_round"]), *sides[1])
-
-
-def _check_rows(clients: Sequence[ClientRows], model: Vector) -> None:
-    """Refuse a client from whose rows a step cannot be made."""
-    compares_rows = any(isinstance(layer, nn.BatchNorm1d) for layer in model.net.modules())
-    for client in clients:
-        if not client.rows.size or not client.held_out.size:
-            what = "to learn from" if not client.rows.size else "that is held out"
-            raise DataError(f"client {client.name}: has no row {what}; leave it out")
-        if client.rows.size == 1 and compares_rows:
-            raise DataError(
-                f"client {client.name}: has a single row to learn from, and batch norm compares two or more; leave it "
-                "out, or use --batch-norm none"
-            )
-
-
-def selected(participation: float, clients: int) -> int:
-    """How many clients take part in a round.
-
-    Raises:
-        SettingError: nobody would.
-
-    Example:
-        >>> selected(0.25, 10)
-        2
-    """
-    count = round(participation * clients)
-    if count < 1:
-        raise SettingError(
-            f"participation: {participation:g} of {clients} clients selects nobody; give {1 / clients:g} or more"
-        )
-    return count
 
 
 def _through(method: Personaliser, model: Vector, stage: Stage) -> list[Stage]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
+from juyi.data import Domain
 from juyi.measure import paired_difference, verdict_from_test
 from juyi.measure.figures import clean
+from juyi.nets import Network
 from juyi.personalize.base import Personaliser
-from juyi.personalize.client import Client
 from juyi.personalize.federation import Federation
 from juyi.personalize.gate import choose_models
-from juyi.personalize.request import ClientData, Given
+from juyi.personalize.known import Known, KnownClient
+from juyi.personalize.request import ClientData
 from juyi.personalize.sharing import what_is_shared
 from juyi.runs import RunFolder
 from juyi.runs.files import write_json
-from juyi.training import Rows, write_model
+from juyi.training import write_model
 from juyi.training.recording import note_opening
 
 LOCAL, GENERAL, TUNED = "local", "fedavg", "fedavg_ft"
@@ -67,15 +70,19 @@ class Outcome:
         self.folder, self.record, self.learnt, self.chosen = folder, record, learnt, chosen
         self.offered = tuple(dict.fromkeys((chosen, GENERAL, LOCAL)))
 
-    def write(self, given: Given) -> None:
-        """Write everything; the tests are opened here, once, after all else is settled."""
+    def write(self, known: Known, tests: Sequence[Domain] = (), newcomers: Sequence[ClientData] = ()) -> None:
+        """Write everything; the tests are opened here, once, after all else is settled.
+
+        Args:
+            known: the clients that took part.
+            tests: what each is tested on, where that is on this machine.
+            newcomers: clients that come later.
+        """
         record, names = self.record, list(self.learnt)
         tested = record["data"].get("test", record["data"]["clients"])["name"]
         note_opening(self.folder, record, tested)
-        found = [
-            {name: self._answers(name, federation.client(number), client) for name, federation in self.learnt.items()}
-            for number, client in enumerate(given.clients)
-        ]
+        answers_of = {name: [Answers(*each) for each in one.hits(tests)] for name, one in self.learnt.items()}
+        found = [{name: answers_of[name][number] for name in names} for number in range(len(known.clients))]
         serves = self._gate(found) if record["request"]["gate"] else [self.chosen] * len(found)
         for answers, name in zip(found, serves, strict=True):
             answers[SERVED] = answers[name]
@@ -96,26 +103,18 @@ class Outcome:
         record["verdict"] = verdict_from_test(
             np.concatenate([answers[SERVED].hits for answers in found]),
             np.concatenate([answers[GENERAL].hits for answers in found]),
-            SERVED, GENERAL, rows="images" if given.every.is_images else "rows", subject="Personalising",
+            SERVED, GENERAL, rows="images" if len(known.shape) == 3 else "rows", subject="Personalising",
             without="one model for all",
         )  # fmt: skip
         record["warnings"] += self._warnings()
         later = [
-            {name: self._newcomer(name, federation, client, k) for name, federation in self.learnt.items()}
-            for k, client in enumerate(given.newcomers)
+            {name: self._newcomer(federation, client, k) for name, federation in self.learnt.items()}
+            for k, client in enumerate(newcomers)
         ]
         if later:
             record["newcomers"] = {name: self._summary(later, name) for name in names}
-        self._figures(given, found, serves, later)
-        self._models(given, serves)
-
-    def _answers(self, name: str, client: Client, data: ClientData) -> Answers:
-        federation = self.learnt[name]
-        federation.place(client)
-        asked = (client.held_out, Rows(data.test, federation.settings.device))
-        held_out, test = (federation.method.predict_for(client, federation.shared, rows) for rows in asked)
-        right = held_out.argmax(1).numpy() == data.held_out.y
-        return Answers(right, test.argmax(1).numpy() == data.test.y)
+        self._figures(known, found, serves, list(zip(newcomers, later, strict=True)))
+        self._models(known, serves)
 
     def _gate(self, found: list[dict[str, Answers]]) -> list[str]:
         """The model that each client serves: the personal one, unless held-out rows prefer another."""
@@ -168,7 +167,7 @@ class Outcome:
             "lost": federation.lost, "refused": federation.rejected, "round": federation.round,
         }  # fmt: skip
 
-    def _newcomer(self, name: str, federation: Federation, data: ClientData, number: int) -> Answers:
+    def _newcomer(self, federation: Federation, data: ClientData, number: int) -> Answers:
         """A client that was not there: it goes through rounds alone, with its few rows, and sends nothing."""
         own: dict[str, Any] = {}
         place = len(federation.clients) + number
@@ -176,7 +175,8 @@ class Outcome:
         for visit in range(VISITS):
             update, kept, _ = federation.visit(federation.client_of(rows, place, own, federation.round + visit))
             own = own if update is None else kept
-        return self._answers(name, federation.client_of(rows, place, own, federation.round + VISITS), data)
+        client = federation.client_of(rows, place, own, federation.round + VISITS)
+        return Answers(*federation.hits_of(client, data.test))
 
     def _warnings(self) -> list[str]:
         found = [
@@ -191,48 +191,47 @@ class Outcome:
         return found
 
     def _figures(
-        self, given: Given, found: list[dict[str, Answers]], serves: list[str], later: list[dict[str, Answers]]
+        self,
+        known: Known,
+        found: list[dict[str, Answers]],
+        serves: list[str],
+        later: list[tuple[ClientData, dict[str, Answers]]],
     ) -> None:
         """Write each client's accuracies, how classes are shared, and how held-out rows did by rounds."""
 
-        def one(client: ClientData, answers: dict[str, Answers], serving: str | None) -> dict[str, Any]:
+        def one(client: KnownClient, answers: dict[str, Answers], serving: str | None) -> dict[str, Any]:
             return {
-                "name": clean(client.name), "rows": client.train.size, "tested": client.test.size,
-                "classes": client.train.class_counts().tolist(), "serves": serving,
+                "name": clean(client.name), "rows": client.learns_from, "tested": client.tested_on,
+                "classes": client.counts.tolist(), "serves": serving,
                 "accuracy": {name: round(answer.accuracy, 4) for name, answer in answers.items()},
             }  # fmt: skip
 
         write_json(
             self.folder.figures / "clients.json",
             {
-                "clients": [one(*each) for each in zip(given.clients, found, serves, strict=True)],
-                "newcomers": [
-                    one(client, answers, None) for client, answers in zip(given.newcomers, later, strict=True)
-                ],
-                "classes": [clean(name) for name in given.every.classes or ()],
+                "clients": [one(*each) for each in zip(known.clients, found, serves, strict=True)],
+                "newcomers": [one(*each, None) for each in later],
+                "classes": [clean(name) for name in known.classes],
                 "personal": self.chosen,
             },
         )
         rounds = {name: federation.looks for name, federation in self.learnt.items() if federation.looks}
         write_json(self.folder.figures / "rounds.json", {"held_out": rounds})
 
-    def _models(self, given: Given, serves: list[str]) -> None:
+    def _models(self, known: Known, serves: list[str]) -> None:
         """Write the general model, and for each client the one that it serves."""
-        classes = given.every.classes
-        shape = given.every.x.shape[1:]
+
+        def write(method: Personaliser, name: str, net: Network) -> None:
+            layers = {"batch_norm": method.batch_norm, "head": method.head}
+            write_model(self.folder.models, name, net, known.shape, known.classes, layers, known.columns or None)
+
         general = self.learnt[GENERAL]
         general.place_general()
-        for name, federation, number in [
-            (GENERAL, general, None),
-            *((client_file(k), self.learnt[serving], k) for k, serving in enumerate(serves)),
-        ]:
-            if number is not None:
-                federation.place(federation.client(number))
-            method = federation.method
-            layers = {"batch_norm": method.batch_norm, "head": method.head}
-            write_model(
-                self.folder.models, name, federation.model.net, shape, classes, layers, given.every.columns or None
-            )
+        write(general.method, GENERAL, general.model.net)
+        for serving in dict.fromkeys(serves):
+            mine = [k for k, name in enumerate(serves) if name == serving]
+            method = self.learnt[serving].method
+            self.learnt[serving].hand_over(mine, lambda k, net, method=method: write(method, client_file(k), net))  # type: ignore[misc]
         beyond = [name for name in dict.fromkeys(serves) if answers_otherwise(self.learnt[name].method)]
         for name in beyond:
             self.record["notes"].append(

@@ -14,14 +14,17 @@ from juyi.data.classes import adopt_classes, class_keys, recoded
 from juyi.data.domain import Domain, data_entries
 from juyi.data.doors import check_test, follow, join
 from juyi.errors import DataError, SettingError
+from juyi.nets import Network
+from juyi.personalize.attendance import selected
 from juyi.personalize.base import Personaliser
-from juyi.personalize.federation import selected
 from juyi.personalize.partitions import like, partition, read_partition
-from juyi.personalize.simulation import InMemory, part_rows
+from juyi.personalize.simulation import InMemory, build, part_rows
 from juyi.training import derive_seed
 
 TESTED = 0.25
 """The share of a client's rows that test it, where no test is named."""
+SIMULATOR, FLOWER = "simulator", "flower"
+"""What runs the rounds: one process for all clients, or processes that talk over the network."""
 MOST_TESTED = 500
 """Test rows of a client, at most, where a common test is dealt out."""
 
@@ -46,6 +49,8 @@ class Request:
         size: bring all images to this many pixels square first.
         skip_bad: leave out images that cannot be read.
         command: the command line, to be printed in the report.
+        engine: `simulator`, or `flower`: every client in processes of its own, on Flower.
+        patience: seconds that are waited for the answer of a client that is elsewhere.
     """
 
     clients: str
@@ -60,6 +65,8 @@ class Request:
     size: int | None = None
     skip_bad: bool = False
     command: str = ""
+    engine: str = SIMULATOR
+    patience: float = 600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +75,26 @@ class ClientData(InMemory):
 
     Args:
         test: what it is scored on, once, at the end.
+        from_own: whether its test is a part of its own rows.
     """
 
     test: Domain
+    from_own: bool = True
+
+    @property
+    def learns_from(self) -> int:
+        """How many rows it learns from."""
+        return self.train.size
+
+    @property
+    def tested_on(self) -> int:
+        """How many rows test it."""
+        return self.test.size
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many rows of each class it learns from."""
+        return self.train.class_counts()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +114,25 @@ class Given:
     every: Domain
     fingerprints: dict[str, dict[str, Any]]
     how: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.every.classes or ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a row."""
+        return self.every.x.shape[1:]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns; of images none."""
+        return self.every.columns or ()
+
+    def network(self, method: Personaliser) -> Network:
+        """The network with which everything begins under a method, on the CPU."""
+        return build(method, self.every)
 
 
 def prepare(request: Request, method: Personaliser) -> Given:
@@ -201,7 +244,7 @@ def _client(
     """Hold rows of a client out, and draw its test."""
     dealt = part_rows(name, rows, number, seed, TESTED if test is None else 0.0)
     mine = domain.select(dealt.test) if test is None else _test_of(test, domain, rows, name, number, clients, seed)
-    return ClientData(name, domain.select(dealt.train), domain.select(dealt.held_out), mine)
+    return ClientData(name, domain.select(dealt.train), domain.select(dealt.held_out), mine, test is None)
 
 
 def _test_of(test: Domain, domain: Domain, rows: np.ndarray, name: str, number: int, clients: int, seed: int) -> Domain:

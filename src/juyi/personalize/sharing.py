@@ -31,7 +31,7 @@ def part_of(model: Vector, value: Tensor) -> str | None:
 def would_send(federation: Federation, number: int, shared: dict[str, Tensor]) -> tuple[Client, dict[str, Tensor]]:
     """Let a client do its part of a round without learning: return it, with its steps counted, and what it sends."""
     client = Planned(
-        federation.clients[number], number, 0, {}, federation.model, federation.beginning, federation.training,
+        federation.rows_of(number), number, 0, {}, federation.model, federation.beginning, federation.training,
         federation.settings,
     )  # fmt: skip
     return client, federation.method.local_update(client, shared)
@@ -69,5 +69,5 @@ def besides(federation: Federation, sends: bool) -> dict[str, bool]:
         "number_of_rows": sends and method.privacy != "client",
         "mean_loss": open_,
         "held_out_accuracy": open_,
-        "scale_of_inputs": method.standardise == "source" or not federation.clients[0].rows.is_images,
+        "scale_of_inputs": method.standardise == "source" or not federation.rows_of(0).rows.is_images,
     }

@@ -17,6 +17,7 @@ from juyi.nets.build import default_network
 from juyi.personalize.base import Personaliser
 from juyi.personalize.client import ClientRows
 from juyi.personalize.federation import Federation
+from juyi.personalize.protection import check_protection
 from juyi.personalize.vector import Vector
 from juyi.training import (
     Checkpoint,
@@ -133,17 +134,6 @@ def clients_of(domain: Domain, seed: int) -> tuple[list[InMemory], Domain]:
     return clients, domain.select(domain.labelled)
 
 
-def differing(trains: Sequence[Domain]) -> float:
-    """How differently classes are shared: the mean total variation between a client's shares and all clients', 0 to 1.
-
-    Half the sum of |p_ic − p_c|, the clients weighing as they have rows.
-    """
-    counts = np.stack([rows.class_counts() for rows in trains]).astype(float)
-    sizes = counts.sum(1)
-    shares, common = counts / sizes[:, None], counts.sum(0) / sizes.sum()
-    return float((np.abs(shares - common).sum(1) / 2 * sizes).sum() / sizes.sum())
-
-
 def build(method: Personaliser, every: Domain) -> Network:
     """The network with which everything begins, the same for the same seed, on the CPU; scaled by these rows."""
     rows = Rows(every, torch.device("cpu"))
@@ -166,7 +156,35 @@ def federation_of(
     if dtype is None:
         first = clients[0].rows.take(np.arange(min(method.batch, clients[0].rows.size)))
         dtype = take_from_first(choose_precision(method.precision, net, first, device), together)
-    return Federation(method, Vector(net), clients, Settings(method.random_state, device, dtype, together))
+    model = Vector(net)
+    check_protection(method, model, len(clients))
+    return Federation(method, model, clients, Settings(method.random_state, device, dtype, together))
+
+
+class Simulator:
+    """Makes federations of which all clients are on this machine.
+
+    Args:
+        clients: their rows.
+        every: the rows of all, by which inputs are scaled.
+        device: where to compute.
+        processes: those that share the clients of a round.
+    """
+
+    here = True
+
+    def __init__(
+        self, clients: Sequence[InMemory], every: Domain, device: torch.device, processes: Processes | None = None
+    ) -> None:
+        self.every, self.device, self.processes = every, device, processes or Processes()
+        self.clients = [one.on(device) for one in clients]
+        self._dtype: torch.dtype | None = None
+
+    def federation(self, name: str, method: Personaliser) -> Federation:
+        """A server and clients that have not yet gone through a round; all compute in the first one's number type."""
+        found = federation_of(method, self.clients, self.every, self.device, self.processes, self._dtype)
+        self._dtype = found.settings.dtype
+        return found
 
 
 def go_through(

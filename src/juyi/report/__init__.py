@@ -5,6 +5,7 @@ from juyi.report.comparison_page import check_place, write_comparison
 from juyi.report.exported import account_lines
 from juyi.report.model_page import write_model_page
 from juyi.report.page import write_report
+from juyi.report.progress import write_progress
 from juyi.report.relations_page import write_relations
 from juyi.report.similarity_page import write_similarity
 from juyi.report.summary import summary_lines
@@ -18,6 +19,7 @@ __all__ = [
     "summary_lines",
     "write_comparison",
     "write_model_page",
+    "write_progress",
     "write_relations",
     "write_report",
     "write_similarity",

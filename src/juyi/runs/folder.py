@@ -27,6 +27,7 @@ class RunFolder:
     records/            per epoch: logits on source validation and target, for choosing
     figures/*.json      what the pictures show
     report.html         the page
+    progress.html       of a personalisation: how it goes on, with progress.json and participation.jsonl
     checkpoint/         to resume from; removed when the run is finished
     """
 

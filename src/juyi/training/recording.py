@@ -142,7 +142,7 @@ def method_facts(method: Learner) -> dict[str, Any]:
     """What run.json holds of a method that is about to learn, and of the machine."""
     return {
         "method": command_name(type(method)),
-        "hyperparameters": {name: _plain(getattr(method, name)) for name in declared(type(method))},
+        "hyperparameters": settings_of(method),
         "seed": method.random_state,
         "versions": versions(),
         "machine": describe_machine(choose_device(method.device)),
@@ -152,6 +152,11 @@ def method_facts(method: Learner) -> dict[str, Any]:
         "openings": [],
         "results": [],
     }
+
+
+def settings_of(method: Method) -> dict[str, Any]:
+    """Every setting of a method, as JSON has it."""
+    return {name: _plain(getattr(method, name)) for name in declared(type(method))}
 
 
 def _plain(value: Any) -> Any:
@@ -183,6 +188,7 @@ def learn_recorded(
     learn: Callable[[Watcher, Checkpoint], Method],
     console: Console,
     watchers: Sequence[Watcher] = (),
+    every: float = 30.0,
 ) -> None:
     """Let a model learn, watched and stored; write down how long it took, what it remarks, or why it failed.
 
@@ -193,11 +199,12 @@ def learn_recorded(
         learn: lets it learn under a watcher, with a checkpoint, and returns the method.
         console: where progress is shown.
         watchers: who looks on besides.
+        every: seconds between two checkpoints.
     """
     log, bar = Log(folder.log, model), Bar(console, model)
     watcher = Together([Remember(folder, record, console), log, *watchers, bar])
     try:
-        method = learn(watcher, Checkpoint(folder.checkpoint / model))
+        method = learn(watcher, Checkpoint(folder.checkpoint / model, every))
     except JuyiError as error:
         record.update(status="failed", error=str(error))
         folder.write(record)
