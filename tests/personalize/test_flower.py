@@ -272,8 +272,10 @@ def test_what_flower_cannot_do_is_said_in_a_line(monkeypatch):
     from juyi.personalize.flower import launch
 
     with pytest.raises(SettingError, match="--newcomers"):
-        launch.check_flower(Request("digits", newcomers=1, engine="flower"))
+        launch.check_flower(Request("digits", newcomers=1, engine="flower"), FedAvg())
+    with pytest.raises(SettingError, match="--privacy"):
+        launch.check_flower(Request("digits", engine="flower"), FedAvg(privacy="sample"))
     monkeypatch.setattr(launch, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match=r"pip install 'juyi\[federated\]'"):
-        launch.check_flower(Request("digits", engine="flower"))
+        launch.check_flower(Request("digits", engine="flower"), FedAvg())
     assert Form.read({"shape": [3], "classes": ["a"], "columns": []}).shape == (3,)

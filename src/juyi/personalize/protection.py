@@ -85,8 +85,8 @@ class Protected(Augmented):
 
 def check_protection(method: Personaliser, model: Vector, clients: int) -> None:
     """Raise a `SettingError` if this method, with this network and so many clients, cannot keep what is asked."""
-    from juyi.personalize.defence import least_for_krum
     from juyi.personalize.attendance import selected
+    from juyi.personalize.defence import least_for_krum
     from juyi.personalize.privacy import require_accountant
     from juyi.personalize.sharing import part_of
 

@@ -37,8 +37,8 @@ def check_flower(request: Request, method: Personaliser) -> None:
         raise SettingError("--newcomers: only the simulator lets clients come later; leave it out with --engine flower")
     if method.privacy != "none":
         raise SettingError(
-            "--privacy: on Flower clients tell their losses and held-out rows without noise; use the simulator, or leave "
-            "it out with --engine flower"
+            "--privacy: on Flower clients tell their losses and held-out rows without noise; use the simulator, or "
+            "leave --engine flower out"
         )
 
 
