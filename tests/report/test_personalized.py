@@ -17,7 +17,7 @@ from juyi.runs.folder import RunFolder
 from report.test_page import HOSTILE, Reader
 
 MODELS = ("local", "fedavg", "fedavg_ft", "ditto")
-SECTIONS = ["each-client", "over-clients", "partition", "rounds", "newcomers", "traffic"]
+SECTIONS = ["each-client", "over-clients", "partition", "rounds", "newcomers", "traffic", "shared"]
 
 
 def make_client(number, classes=3, serves="ditto", seed=0):
@@ -45,6 +45,13 @@ def make_summary(value):
             "spread": 0.234, "hurt_against_local": 0.25, "hurt_against_fedavg": 0.125}  # fmt: skip
 
 
+SENT = {"name": "model", "part": "all", "shape": [75], "bytes": 300, "statistics": 12, "first_round_only": False}
+SHARED = {
+    "up": [SENT, {**SENT, "name": "mean", "part": None, "shape": [2, 6], "statistics": 0, "first_round_only": True}],
+    "down": [SENT], "besides": {"number_of_rows": True, "mean_loss": True, "held_out_accuracy": False},
+}  # fmt: skip
+
+
 def make_record(**more):
     on = {"data": "photos", "role": "test", "over": "clients"}
     values = {"local": 0.6, "fedavg": 0.5, "fedavg_ft": 0.65, "ditto": 0.7, "served": 0.75}
@@ -64,6 +71,7 @@ def make_record(**more):
         "traffic": {"local": nothing, "fedavg": sent, "fedavg_ft": nothing, "ditto": {**sent, "round": 2}},
         "seconds": {"local": 6.5, "fedavg": 2.5, "ditto": 75.0},
         "newcomers": {name: make_summary(0.4) for name in MODELS},
+        "shared": {"local": {"up": [], "down": [], "besides": {"held_out_accuracy": True}}, "ditto": SHARED},
         "verdict": {"answer": "helped", "gain": 0.2, "low": 0.1, "high": 0.3, "evidence": "test_labels",
                     "sentence": "Personalising helped."},
     } | more  # fmt: skip
@@ -162,6 +170,20 @@ def test_newcomers_and_traffic():
     assert sent["fedavg_ft"] == ["–", "–", "–", "–", "4", "–"]  # its rounds are those of fedavg
 
 
+def test_what_leaves_a_client_and_what_noise_hides():
+    told = {row[0].split()[0]: row[1:] for row in rows_of(written()[0]["shared"])}
+    assert told["local"] == ["nothing", "nothing", "accuracy on held-out rows"]
+    model = "the whole model: 75 numbers, 12 of them statistics, 300 B"
+    assert told["ditto"] == [f"{model}mean: 12 numbers, 300 B (first round only)", model,
+                             "number of rows, mean loss of a round"]  # fmt: skip
+    spent = {"hides": "client", "delta": 1e-6, "epsilon": 7.891, "spent": []}
+    html = written(make_record(privacy={"ditto": spent, "local": {**spent, "epsilon": None}}))[0]["shared"]
+    assert [row[-1] for row in rows_of(html)] == ["unbounded", "7.89"] and "whether a client took part" in html
+    assert "δ = 1e-06" in html and "Noise" not in written()[0]["shared"]
+    for wrong in ("x", {"ditto": 3}, {"ditto": {"up": 3, "besides": [1]}}, {HOSTILE: {"up": [3, {"name": HOSTILE}]}}):
+        assert HOSTILE not in written(make_record(shared=wrong, privacy=wrong))[0]["shared"]
+
+
 @pytest.mark.parametrize(("clients", "classes"), [(2, 2), (5, 100), (200, 10), (200, 100), (MOST_COLUMNS + 1, 2)])
 def test_few_and_many_clients_and_classes(clients, classes):
     html, drawn = written(figure=make_figure(clients, classes))
@@ -175,7 +197,7 @@ def test_few_and_many_clients_and_classes(clients, classes):
 def test_what_is_absent_has_no_section():
     assert set(parts({}, {}, {}, drawn := {})) == {""} and drawn == {}
     assert set(parts({"method": "dann", "results": []}, {}, {}, drawn)) == {""}
-    html, _ = written(make_record(personal=None, traffic=None), figure={})
+    html, _ = written(make_record(personal=None, traffic=None, shared=None), figure={})
     assert [name for name, one in html.items() if one] == ["rounds"]
     lone = {**make_figure(), "newcomers": []}
     assert written(figure=lone)[0]["newcomers"] == ""
@@ -205,7 +227,7 @@ def test_hostile_names_stay_text(tmp_path):
     record = make_record(
         personal={HOSTILE: make_summary(0.5)}, traffic={HOSTILE: {"down": 1, "round": 4}}, seconds={HOSTILE: 1.0},
         partition={"how": HOSTILE, "differing": 0.5}, gate={"on": True, "serve": {HOSTILE: 3}},
-        newcomers={HOSTILE: make_summary(0.5)},
+        newcomers={HOSTILE: make_summary(0.5)}, shared={HOSTILE: {**SHARED, "up": [{**SENT, "part": HOSTILE}]}},
     )  # fmt: skip
     run = RunFolder.create(tmp_path / "run", "ditto")
     run.write(record)
