@@ -40,7 +40,8 @@ def given(method: type[Adapter], domain: Domain, y: np.ndarray | None = None, mo
 
 def small(method: type[Adapter], epochs: int = 2, **settings: Any) -> Adapter:
     """Return the method with settings for a small table."""
-    found: dict[str, Any] = {"net": "mlp", "batch": 60, "precision": "float32", "device": "cpu", **settings}
+    quick = getattr(method, "quick", {})
+    found: dict[str, Any] = {"net": "mlp", "batch": 60, "precision": "float32", "device": "cpu", **quick, **settings}
     return method(**{name: epochs for name in declared(method) if name.endswith("epochs")} | found)
 
 

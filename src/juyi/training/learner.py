@@ -197,9 +197,14 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy on labelled target rows; for numbers R², 1 − Σ(y − ŷ)² / Σ(y − ȳ)²."""
-        if self._served().tells_numbers:
+        if self.tells_numbers:
             return self._score_numbers(X, y, sample_weight)
         return self._accuracy(X, y, sample_weight, self.predict)
+
+    @property
+    def tells_numbers(self) -> bool:
+        """Whether what was learnt tells numbers, and no classes."""
+        return self._served().tells_numbers
 
     def _accuracy(self, X: Any, y: Any, sample_weight: Any, predict: Callable[[Domain], np.ndarray]) -> float:
         domain = as_domain(X, y)
