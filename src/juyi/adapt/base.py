@@ -55,6 +55,9 @@ class Adapter(Augmented):
     needs_target_labels: ClassVar[bool] = False
     """Whether some target labels must be given."""
 
+    draws: ClassVar[bool] = True
+    """Whether it draws at random, so that another seed gives another model; learning a network always does."""
+
     regression: ClassVar[bool] = False
     """Whether it can tell numbers as well as classes."""
 
@@ -211,8 +214,8 @@ class Adapter(Augmented):
         if not self.regression:
             able = ", ".join(_methods_that("regression"))
             raise DataError(
-                f"{source.name}: its labels are continuous numbers, but {type(self).__name__} tells classes; bin them first, "
-                f"or use a method that tells numbers ({able})"
+                f"{source.name}: its labels are continuous numbers, but {type(self).__name__} tells classes; "
+                f"bin them first, or use a method that tells numbers ({able})"
             )
         if self.class_shares == "estimated":
             raise SettingError("--class-shares estimated: numbers have no classes to be shared out; leave it out")

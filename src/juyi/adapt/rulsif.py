@@ -6,26 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from juyi.adapt.kernels import WIDTHS, median_distance, squared_distances
 from juyi.adapt.samples import Samples
 from juyi.adapt.shallow import Shallow, Solved
 from juyi.training import hyperparameter
 
-WIDTHS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.5)
-"""Kernel widths that are tried, in units of the median distance."""
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 FOLDS = 5
-
-
-def squared_distances(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return ‖x_i − c_l‖², n×b, without an array of n×b×d."""
-    found = (x**2).sum(1)[:, None] - 2.0 * (x @ centres.T) + (centres**2).sum(1)
-    return np.maximum(found, 0.0, out=found)
-
-
-def median_distance(squared: np.ndarray) -> float:
-    """Return the median of distances that are not 0; 1 where all are."""
-    some = squared[squared > 0]
-    return float(np.sqrt(np.median(some))) if len(some) else 1.0
 
 
 def relative_ratio(
@@ -50,36 +37,49 @@ def relative_ratio(
     distances = [squared_distances(x, chosen) for x in (source, target)]
     median = median_distance(distances[1] if len(target) > 1 else distances[0])
     folds = [draws.permutation(np.arange(len(x)) % FOLDS) for x in (source, target)]
-    best: tuple[float, np.ndarray] = (np.inf, np.ones(len(source)))
+    every, best, found = np.arange(FOLDS), np.inf, np.ones(len(source))
     for width in WIDTHS:
         kernels = [np.exp(squared / (-2.0 * (width * median) ** 2)) for squared in distances]
-        second = [[k[fold == f].T @ k[fold == f] for f in range(FOLDS)] for k, fold in zip(kernels, folds, strict=True)]
-        first = [kernels[1][folds[1] == f].sum(0) for f in range(FOLDS)]
-        counts = [np.bincount(fold, minlength=FOLDS) for fold in folds]
-
-        def moments(kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            """H and h of these folds."""
-            s, t = (sum(part[f] for f in kept) / max(1, n[kept].sum()) for part, n in zip(second, counts, strict=True))
-            return alpha * t + (1.0 - alpha) * s, sum(first[f] for f in kept) / max(1, counts[1][kept].sum())
-
+        moments = Moments(kernels, folds, alpha)
         for penalty in PENALTIES:
             scores = []
-            for fold in range(FOLDS):
-                if counts[0][fold] and counts[1][fold] and len(target) > counts[1][fold]:
-                    theta = solution(*moments(np.flatnonzero(np.arange(FOLDS) != fold)), penalty)
-                    h_left, first_left = moments(np.array([fold]))
-                    scores.append(0.5 * theta @ h_left @ theta - first_left @ theta)
-            score = float(np.mean(scores)) if scores else 0.0
-            if score < best[0]:
-                theta = solution(*moments(np.arange(FOLDS)), penalty)
-                best = score, kernels[0] @ theta
-    return np.maximum(best[1], 0.0)
+            for fold in moments.filled:
+                theta = solution(*moments.of(every[every != fold]), penalty)
+                second, first = moments.of(every[fold : fold + 1])
+                scores.append(0.5 * theta @ second @ theta - first @ theta)
+            if scores and (score := float(np.mean(scores))) < best:
+                best, found = score, kernels[0] @ solution(*moments.of(every), penalty)
+    return found
+
+
+class Moments:
+    """H and h of each fifth of the domains, of which those of any others are sums.
+
+    Args:
+        kernels: of source and target rows with the centres, n×b and m×b.
+        folds: the fifth of each row.
+        alpha: α.
+    """
+
+    def __init__(self, kernels: list[np.ndarray], folds: list[np.ndarray], alpha: float) -> None:
+        self.alpha, self.counts = alpha, [np.bincount(fold, minlength=FOLDS) for fold in folds]
+        parts = [[k[fold == f] for f in range(FOLDS)] for k, fold in zip(kernels, folds, strict=True)]
+        self.second = [np.stack([part.T @ part for part in side]) for side in parts]
+        self.first = np.stack([part.sum(0) for part in parts[1]])
+        filled = (self.counts[0] > 0) & (self.counts[1] > 0) & (self.counts[1] < self.counts[1].sum())
+        self.filled = np.flatnonzero(filled)
+
+    def of(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """H, b×b, and h, b, of these fifths."""
+        n, m = (max(1, count[kept].sum()) for count in self.counts)
+        source, target = (side[kept].sum(0) for side in self.second)
+        return self.alpha * target / m + (1.0 - self.alpha) * source / n, self.first[kept].sum(0) / m
 
 
 def solution(second: np.ndarray, first: np.ndarray, penalty: float) -> np.ndarray:
     """Return θ = max(0, (H + λI)⁻¹ h), b."""
-    theta: np.ndarray = np.linalg.solve(second + penalty * np.eye(len(first)), first)
-    return np.maximum(theta, 0.0)
+    theta: np.ndarray = np.maximum(0.0, np.linalg.solve(second + penalty * np.eye(len(first)), first))
+    return theta
 
 
 class RuLSIF(Shallow):
@@ -98,10 +98,11 @@ class RuLSIF(Shallow):
         >>> rng = np.random.default_rng(0)
         >>> x = rng.uniform(-2, 2, (500, 1))
         >>> model = RuLSIF().fit(x, np.sign(x[:, 0]), target=rng.normal(1, 0.3, (300, 1)))
-        >>> model.weights_[x[:, 0] > 0.5].mean() > 10 * model.weights_[x[:, 0] < -0.5].mean()
+        >>> bool(model.weights_[x[:, 0] > 0.5].mean() > 10 * model.weights_[x[:, 0] < -0.5].mean())
         True
     """
 
+    draws: ClassVar[bool] = True
     exempt: ClassVar[dict[str, str]] = {
         "learns_a_shift": "rows that have moved away get no weight: it does not move any"
     }

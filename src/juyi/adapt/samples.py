@@ -8,6 +8,9 @@ import numpy as np
 
 from juyi.training.batches import derive_seed
 
+BLOCK = 8_192
+"""Rows that are lifted at once: a lift has many more columns."""
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -100,7 +103,12 @@ class Map:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Map rows, n×d, to n×k."""
-        mapped: np.ndarray = (x if self.lift is None else self.lift(x)) @ self.weight + self.offset
+        if self.lift is None:
+            mapped: np.ndarray = x @ self.weight + self.offset
+            return mapped
+        mapped = np.empty((len(x), len(self.offset)))
+        for start in range(0, len(x), BLOCK):
+            mapped[start : start + BLOCK] = self.lift(x[start : start + BLOCK]) @ self.weight + self.offset
         return mapped
 
     def after(self, mean: np.ndarray, spread: np.ndarray) -> Map:

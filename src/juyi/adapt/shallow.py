@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils import Tags, TransformerTags
@@ -18,7 +17,7 @@ from torch import nn
 
 from juyi.adapt.arrays import are_images, read_rows, read_source, read_target, samples
 from juyi.adapt.base import Adapter
-from juyi.adapt.heads import linear_parts
+from juyi.adapt.in_network import Remarks, featured, put_solution
 from juyi.adapt.samples import Map, Samples, effective_rows
 from juyi.adapt.source_only import SourceOnly, supervised
 from juyi.data.arrays import plain
@@ -26,7 +25,7 @@ from juyi.data.domain import Domain
 from juyi.errors import SettingError
 from juyi.nets import SOURCE, TARGET, Network
 from juyi.nets.freezing import trainable
-from juyi.training import Rows, Served, StageGenerator, Step, compute
+from juyi.training import Rows, Served, StageGenerator, Step
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,6 +61,7 @@ class Shallow(Adapter):
     """Checks of scikit-learn's that the method cannot keep, each with the reason."""
 
     regression: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
     unweighable: ClassVar[str | None] = "it draws no batches of source rows"
 
     estimator: Any = dataclasses.field(default=None)
@@ -119,12 +119,17 @@ class Shallow(Adapter):
         """
         source_map, target_map = (part or Map.identity(given.columns) for part in (source_map, target_map))
         even = np.ones(len(given.source)) if weights is None else usable(given, weights)
-        x, y, counts = source_map(given.source), given.labels, even / even.sum()
+        model = self.model_of(given, source_map(given.source), given.labels, even, target_map)
+        return Solved(model, source_map, target_map, even)
+
+    def model_of(self, given: Samples, x: np.ndarray, y: np.ndarray, weights: np.ndarray, target_map: Map) -> Any:
+        """A model fitted to these rows and, with as much weight in all, to target rows whose label was given."""
+        counts = weights / weights.sum()
         if given.labelled.any():
             x = np.concatenate([x, target_map(given.target[given.labelled])])
             y = np.concatenate([y, given.target_labels[given.labelled]])
             counts = np.concatenate([counts, np.full(int(given.labelled.sum()), 1.0 / given.labelled.sum())])
-        return Solved(self.fitted_model(given, x, y, counts), source_map, target_map, even)
+        return self.fitted_model(given, x, y, counts)
 
     def without_transfer(self, given: Samples) -> Solved:
         """The same model of the source as it is."""
@@ -264,10 +269,10 @@ class Shallow(Adapter):
         said = Remarks()
 
         def work() -> None:
-            rows = [featured(net, source, SOURCE), None if target is None else featured(net, target, TARGET)]
-            given, mean, spread = samples(rows[0], rows[1], self.random_state)
+            beside = None if target is None else featured(net, target, TARGET)
+            given, mean, spread = samples(featured(net, source, SOURCE), beside, self.random_state)
             found = solve(given)
-            put_solution(net, found, mean, spread)
+            put_solution(net, found.model, found.source_map.after(mean, spread), found.target_map.after(mean, spread))
             said.sentences = given.remarks
 
         yield Step(f"solve {type(self).__name__}", work, keeps=[net, said])
@@ -285,47 +290,6 @@ def usable(given: Samples, weights: np.ndarray) -> np.ndarray:
     told = f"the weights of {n:,} source rows amount to {rows:,.1f} rows of even weight"
     given.remark(told + (": the model is little more than those few" if few else ""), alarm=few)
     return weights
-
-
-def featured(net: Network, rows: Rows, domain: str) -> tuple[np.ndarray, Domain]:
-    """Return the features of rows, float64, and the same as a `Domain`, with labels as the head should say them."""
-    features = compute(net, rows, np.arange(rows.size), lambda x: net.features(x, domain)).numpy()
-    y = rows.y if net.label_scale is None else net.label_scale.standardised(rows.y)
-    classes = tuple(map(str, range(net.outputs))) if net.label_scale is None else None
-    made = Domain(features, y.cpu().numpy(), rows.labelled.cpu().numpy(), classes, name=domain)
-    return features.astype(np.float64), made
-
-
-def put_solution(net: Network, found: Solved, mean: np.ndarray, spread: np.ndarray) -> None:
-    """Put maps and model into the network's last layer, which has weights for each domain."""
-    weight, intercept = linear_parts(found.model, net.outputs)
-    source, target = (
-        part.after(mean, spread).before(weight, intercept) for part in (found.source_map, found.target_map)
-    )
-    layer = net.head[-1] if isinstance(net.head, nn.Sequential) else net.head
-    values = {"weight": target.weight.T, "bias": target.offset}
-    values |= {"source_weight": source.weight.T, "source_bias": source.offset}
-    with torch.no_grad():
-        for name, value in values.items():
-            getattr(layer, name).copy_(torch.from_numpy(value))
-        if target.lift is not None:
-            net.head[0].frequencies.copy_(torch.from_numpy(target.lift.frequencies))
-            net.head[0].phases.copy_(torch.from_numpy(target.lift.phases))
-
-
-class Remarks:
-    """What a method found, in sentences; a thing with a state dict, so that a run which is resumed knows it too."""
-
-    def __init__(self) -> None:
-        self.sentences: list[str] = []
-
-    def state_dict(self) -> dict[str, list[str]]:
-        """The sentences."""
-        return {"sentences": self.sentences}
-
-    def load_state_dict(self, state: dict[str, list[str]]) -> None:
-        """Take those of before."""
-        self.sentences = state["sentences"]
 
 
 def classes_of(source: Domain, y: object) -> np.ndarray:

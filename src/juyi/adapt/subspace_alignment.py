@@ -58,9 +58,8 @@ class SubspaceAlignment(Shallow):
         rows = [(x - mean) / spread for x, (mean, spread) in zip((given.source, given.target), scales, strict=True)]
         (source, variances), (target, _) = map(principal, rows)
         k = dimensions_of(variances, self.dimensions, max(1, min(map(len, rows)) - 1))
-        given.remark(
-            f"{k:,} principal directions are kept, {100 * variances[:k].sum() / variances.sum():.0f} % of the variance"
-        )
+        kept = 100 * variances[:k].sum() / max(variances.sum(), np.finfo(float).tiny)
+        given.remark(f"{k:,} principal directions are kept, {kept:.0f} % of the source's variance")
         source, target = source[:, :k], target[:, :k]
-        maps = (source @ (source.T @ target), target)
-        return self.solved(given, *(Map(a, np.zeros(k)).after(*scale) for a, scale in zip(maps, scales, strict=True)))
+        turned, zeros = source @ (source.T @ target), np.zeros(k)
+        return self.solved(given, Map(turned, zeros).after(*scales[0]), Map(target, zeros).after(*scales[1]))

@@ -111,8 +111,10 @@ class DomainLinear(nn.Linear):
     def forward(self, features: Tensor) -> Tensor:
         """Scores, N×outputs, of features, N×width, of the domain that was named last."""
         if self.domain == SOURCE:
-            return linear(features, self.source_weight, self.source_bias)
-        return super().forward(features)
+            found: Tensor = linear(features, self.source_weight, self.source_bias)
+            return found
+        served: Tensor = super().forward(features)
+        return served
 
 
 class Fourier(nn.Module):
@@ -135,7 +137,9 @@ class Fourier(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """N×D of N×width."""
-        return (2.0 / len(self.phases)) ** 0.5 * (features @ self.frequencies + self.phases).cos()
+        waves: Tensor = (features @ self.frequencies + self.phases).cos()
+        scaled: Tensor = (2.0 / len(self.phases)) ** 0.5 * waves
+        return scaled
 
 
 class NoHead(nn.Identity):
