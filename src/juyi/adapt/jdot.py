@@ -1,4 +1,4 @@
-"""JDOT: couple the rows and labels of the source with the rows and answers of the target, and learn from the couples."""
+"""JDOT: couple rows and labels of the source with rows and answers of the target, and learn from the couples."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class JDOT(Shallow):
         min over f, γ  Σ_ij γ_ij (α ‖x_i − x_j‖² + ℓ(y_i, f(x_j)))
 
     In turns: with f fixed, γ is the cheapest plan; with γ fixed, f is learnt from target rows that bear the labels of
-    those coupled to them.  ℓ is the cross-entropy, or the squared error of numbers in units of their variance; distances
-    are in units of their median.  It ends when no coupling changes.
+    those coupled to them.  ℓ is the cross-entropy, or the squared error of numbers in units of their variance;
+    distances are in units of their median.  It ends when no coupling changes.
 
-    Source: N. Courty, R. Flamary, A. Habrard and A. Rakotomamonjy, "Joint Distribution Optimal Transportation for Domain
-    Adaptation", NIPS 2017, algorithm 1.
+    Source: N. Courty, R. Flamary, A. Habrard and A. Rakotomamonjy, "Joint Distribution Optimal Transportation for
+    Domain Adaptation", NIPS 2017, algorithm 1.
 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> y = rng.integers(0, 2, 200)
         >>> x = rng.normal(size=(200, 2)) + 6 * y[:, None]
-        >>> moved = x @ np.array([[0.0, -1.0], [1.0, 0.0]]) + 3
+        >>> moved = x @ np.array([[0.7, -0.7], [0.7, 0.7]]) + 3
         >>> JDOT().fit(x, y, target=moved).score(moved, y) > 0.95
         True
     """
@@ -72,5 +72,8 @@ class JDOT(Shallow):
 def losses(model: Any, y: np.ndarray, z: np.ndarray, classes: int) -> np.ndarray:
     """ℓ(y_i, f(z_j)), n×m: cross-entropy, or the squared error in units of the labels' variance."""
     if not classes:
-        return (y[:, None] - model.predict(z)) ** 2 / max(float(y.var()), 1e-300)
-    return -np.log(np.maximum(probabilities(model, z, classes), 1e-6)).T[y]
+        squared: np.ndarray = (y[:, None] - model.predict(z)) ** 2 / max(float(y.var()), 1e-300)
+        return squared
+    surprise: np.ndarray = -np.log(np.maximum(probabilities(model, z, classes), 1e-6))
+    each: np.ndarray = surprise.T[y]
+    return each

@@ -15,10 +15,10 @@ from juyi.training import hyperparameter
 def transport_plan(
     cost: np.ndarray, labels: np.ndarray, entropy: float, classes: float, rounds: int
 ) -> tuple[np.ndarray, float]:
-    """Return the plan γ of the least ⟨γ, C⟩ + ε Σ γ (log γ − 1) + η Σ_j Σ_c ‖γ(I_c, j)‖₁^½, and how far its rows are off.
+    """Return the plan γ of the least ⟨γ, C⟩ + ε Σ γ (log γ − 1) + η Σ_j Σ_c ‖γ(I_c, j)‖₁^½, and how far rows are off.
 
-    The last term, over what a target row j gets from the rows I_c of each class, is not convex; it is made linear at the
-    plan of the round before, so that each round is a transport with entropy alone.
+    The last term, over what a target row j gets from the rows I_c of each class, is not convex; it is made linear at
+    the plan of the round before, so that each round is a transport with entropy alone.
 
     Args:
         cost: C, n×m.
@@ -33,15 +33,9 @@ def transport_plan(
     one_hot = np.eye(int(labels.max()) + 1)[labels]
     added, plan, error = np.zeros_like(cost), np.full((n, m), 1.0 / (n * m)), np.inf
     for _ in range(rounds if classes > 0 else 1):
-        plan, log = ot.bregman.sinkhorn_log(
-            ot.unif(n),
-            ot.unif(m),
-            cost + classes * added,
-            entropy,
-            numItermax=1_000,
-            stopThr=1e-6,
-            warn=False,
-            log=True,
+        told = cost + classes * added
+        plan = ot.bregman.sinkhorn_log(
+            ot.unif(n), ot.unif(m), told, entropy, numItermax=1_000, stopThr=1e-6, warn=False
         )
         error = float(np.abs(plan.sum(1) * n - 1.0).max())
         mass = np.maximum(one_hot.T @ plan, 1e-12 / m) * m
@@ -65,7 +59,7 @@ class OT(Shallow):
         >>> rng = np.random.default_rng(0)
         >>> y = rng.integers(0, 2, 200)
         >>> x = rng.normal(size=(200, 2)) + 6 * y[:, None]
-        >>> moved = x @ np.array([[0.0, -1.0], [1.0, 0.0]]) + 3
+        >>> moved = x @ np.array([[0.7, -0.7], [0.7, 0.7]]) + 3
         >>> OT().fit(x, y, target=moved).score(moved, y) > 0.95
         True
     """
@@ -75,13 +69,9 @@ class OT(Shallow):
     scikit_exempt: ClassVar[dict[str, str]] = {}
 
     entropy: float = hyperparameter(default=0.05, help="ε, in units of the median cost", low=1e-4, high=1e3)
-    class_penalty: float = hyperparameter(
-        default=0.1, help="η, that keeps classes apart; 0 for none", low=0.0, high=1e3
-    )
+    class_penalty: float = hyperparameter(default=0.1, help="η, keeps classes apart; 0 for none", low=0.0, high=1e3)
     rounds: int = hyperparameter(default=5, help="in which that penalty is made linear", low=1, high=1_000)
-    rows: int = hyperparameter(
-        default=2_000, help="rows of a domain that a plan is made of, at most", low=2, high=20_000
-    )
+    rows: int = hyperparameter(default=2_000, help="rows of a domain in a plan, at most", low=2, high=20_000)
 
     def solve(self, given: Samples) -> Solved:
         """Transport some rows, and learn from where they come to lie."""
@@ -90,9 +80,7 @@ class OT(Shallow):
         cost = median_cost(x, given.target[target])
         plan, error = transport_plan(cost, y, self.entropy, self.class_penalty, self.rounds)
         if error > 0.01:
-            given.remark(
-                f"the plan gives a source row up to {100 * error:.0f} % too much or too little weight", alarm=True
-            )
+            given.remark(f"the plan is not settled: weights of source rows are off by up to {error:.0%}", alarm=True)
         carried = plan @ given.target[target] / np.maximum(plan.sum(1, keepdims=True), 1e-300)
         same = Map.identity(given.columns)
         model = self.model_of(given, carried, y, np.ones(len(y)), same)

@@ -195,6 +195,13 @@ class Shallow(Adapter):
         found[:, self.model_.classes_] = self.model_.predict_proba(x)
         return found
 
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the accuracy on labelled target rows; for numbers R², 1 − Σ(y − ŷ)² / Σ(y − ȳ)²."""
+        if not hasattr(self, "model_") or self.tells_numbers:
+            return super().score(X, y, sample_weight)
+        names = np.asarray(self.domain_classes_)
+        return self._accuracy(X, y, sample_weight, lambda rows: names[self.model_.predict(self.transform(rows))])
+
     def transform(self, X: Any) -> np.ndarray:
         """Return target rows as the model sees them: mapped, N×k."""
         return self.target_map_(read_rows(self, X)) if hasattr(self, "model_") else super().transform(X)
