@@ -55,6 +55,8 @@ class Adapter(Augmented):
     needs_target_labels: ClassVar[bool] = False
     """Whether some target labels must be given."""
 
+    carries: ClassVar[str | None] = "features"
+
     draws: ClassVar[bool] = True
     """Whether it draws at random, so that another seed gives another model; learning a network always does."""
 

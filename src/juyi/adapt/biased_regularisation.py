@@ -45,6 +45,7 @@ class BiasedRegularisation(Adapter):
         True
     """
 
+    carries: ClassVar[str | None] = "model"
     needs_target_labels: ClassVar[bool] = True
     regression: ClassVar[bool] = True
     floor: ClassVar[str] = "target_only"

@@ -34,7 +34,7 @@ class JDOT(Shallow):
         True
     """
 
-    draws: ClassVar[bool] = True
+    costs: ClassVar[str] = "seconds; grows with the square of the rows, of which some are drawn"
 
     distance: float = hyperparameter(default=1.0, help="α, how much the distance of rows counts", low=0.0, high=1e6)
     rounds: int = hyperparameter(default=10, help="of coupling and learning, at most", low=1, high=1_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.linalg import eigh
@@ -94,6 +94,7 @@ class JointAlignment(Shallow):
     """
 
     draws: ClassVar[bool] = True
+    quick: ClassVar[dict[str, Any]] = {"net": "linear", "features": 60}
 
     kernel: str = hyperparameter(
         default="rbf", help="rbf (a Gaussian kernel, by random features) or linear", choices=("rbf", "linear")
@@ -120,6 +121,13 @@ class JointAlignment(Shallow):
     @abstractmethod
     def balance_of(self, given: Samples, mapped: tuple[np.ndarray, np.ndarray], told: np.ndarray) -> float:
         """μ, how much the classes' means count against the domains', 0 to 1."""
+
+    def without_transfer(self, given: Samples) -> Solved:
+        """The model of lifted source rows as they are."""
+        if self.kernel != "rbf":
+            return super().without_transfer(given)
+        lifted = Map(np.eye(self.features), np.zeros(self.features), lift_of(given, self.features))
+        return self.solved(given, lifted, lifted)
 
     def solve(self, given: Samples) -> Solved:
         """Directions for the domains' means; then, round by round, for those of the classes too."""

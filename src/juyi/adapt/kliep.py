@@ -62,6 +62,7 @@ class KLIEP(Shallow):
         True
     """
 
+    carries: ClassVar[str | None] = "instances"
     draws: ClassVar[bool] = True
     exempt: ClassVar[dict[str, str]] = {"learns_a_shift": "it weighs rows and moves none"}
 

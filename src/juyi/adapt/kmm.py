@@ -84,6 +84,7 @@ class KMM(Shallow):
         True
     """
 
+    carries: ClassVar[str | None] = "instances"
     draws: ClassVar[bool] = True
     exempt: ClassVar[dict[str, str]] = {"learns_a_shift": "it weighs rows and moves none"}
 

@@ -21,8 +21,8 @@ class LabelShift(Shallow):
     After `fit`, `shares_` holds the estimated shares, in the order of the classes.
     """
 
+    carries: ClassVar[str | None] = "instances"
     regression: ClassVar[bool] = False
-    draws: ClassVar[bool] = True
     exempt: ClassVar[dict[str, str]] = {"learns_a_shift": "it weighs classes and moves no row"}
     scikit_exempt: ClassVar[dict[str, str]] = {}
 

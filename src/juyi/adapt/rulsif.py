@@ -102,6 +102,7 @@ class RuLSIF(Shallow):
         True
     """
 
+    carries: ClassVar[str | None] = "instances"
     draws: ClassVar[bool] = True
     exempt: ClassVar[dict[str, str]] = {
         "learns_a_shift": "rows that have moved away get no weight: it does not move any"

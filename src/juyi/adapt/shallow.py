@@ -62,6 +62,7 @@ class Shallow(Adapter):
 
     regression: ClassVar[bool] = True
     draws: ClassVar[bool] = False
+    costs: ClassVar[str] = "seconds; grows with the rows"
     unweighable: ClassVar[str | None] = "it draws no batches of source rows"
 
     estimator: Any = dataclasses.field(default=None)

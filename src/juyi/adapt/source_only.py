@@ -68,6 +68,7 @@ class SourceOnly(Adapter):
         True
     """
 
+    carries: ClassVar[str | None] = "model"
     regression: ClassVar[bool] = True
     unweighable: ClassVar[str | None] = "it uses no target row, and so cannot know their shares"
     exempt: ClassVar[dict[str, str]] = {"learns_a_shift": "it does not adapt: it is what adapting has to beat"}
