@@ -148,9 +148,9 @@ class JointAlignment(Shallow):
         return found
 
     def _solved(self, given: Samples, moments: Moments, gaps: np.ndarray) -> Solved:
-        """The model for these gaps; directions are scaled as one, so that the first varies by 1."""
+        """The model for these gaps; all directions are scaled alike, so that the widest varies by 1."""
         v, _ = directions(moments.covariance, gaps, self.penalty, self.dimensions)
-        spread = np.sqrt(np.maximum((v * (moments.covariance @ v)).sum(0), 0.0))
-        v = v / np.where(spread > 1e-9 * max(spread.max(), 1e-300), spread, 1.0)
+        spread = np.sqrt(np.maximum((v * (moments.covariance @ v)).sum(0), 0.0)).max()
+        v = v / (spread if spread > 0 else 1.0)
         move = Map(v, -(moments.means[0] @ v), moments.lift)
         return self.solved(given, move, move)
