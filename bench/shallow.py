@@ -43,7 +43,7 @@ def nuisance(rng: np.random.Generator) -> tuple:
     y, z = rng.integers(0, 2, (2, 400))
     x, t = (rng.normal(size=(400, 6)) + np.outer(c, [2, 2, 0, 0, 0, 0]) for c in (y, z))
     x[:, 3:] += 0.7 * y[:, None]
-    t[:, 3:] += rng.choice([-2.0, 2.0], 3)
+    t[:, 3:] += rng.choice([-4.0, 4.0])
     return x, y, t, z
 
 
@@ -151,7 +151,13 @@ def digits() -> dict:
                 candidates[name] = Candidate(scores[0], y[held], scores[1])
                 right[name] = float((here.argmax(1) == truth).mean())
             choice = choose(candidates)
-            line = {"source": source, "target": target, "accuracy": right, "chosen": choice.name, "serves": choice.serves}
+            line = {
+                "source": source,
+                "target": target,
+                "accuracy": right,
+                "chosen": choice.name,
+                "serves": choice.serves,
+            }
             results.append(line)
             print(line, flush=True)
     return {"results": results}

@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_exemptions_from_scikit_learns_checks_are_few(name):
 class Watched(CORAL):
     """CORAL that remembers how many target rows it was given in each fit. >>> 1"""
 
-    seen = []
+    seen: ClassVar = []
 
     def solve(self, given):
         self.seen.append(len(given.target))
@@ -261,7 +262,10 @@ def test_projected_weights_keep_their_limits(beta, most, slack):
 
 def test_shares_are_those_of_measure_and_weigh_the_classes():
     y = RNG.integers(0, 2, 400)
-    x, z = 5.0 * y[:, None] + RNG.normal(size=(400, 1)), 5.0 * (RNG.random(300) < 0.9)[:, None] + RNG.normal(size=(300, 1))
+    x, z = (
+        5.0 * y[:, None] + RNG.normal(size=(400, 1)),
+        5.0 * (RNG.random(300) < 0.9)[:, None] + RNG.normal(size=(300, 1)),
+    )
     model = METHODS["bbse"]().fit(x, y, target=z)
     assert model.shares_[1] == pytest.approx((z > 2.5).mean(), abs=0.02)
     ratio = model.weights_[y == 1].mean() / model.weights_[y == 0].mean()

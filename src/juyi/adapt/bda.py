@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class BDA(JointAlignment):
     """
 
     regression: ClassVar[bool] = False
+    quick: ClassVar[dict[str, Any]] = {"net": "linear", "rounds": 2}
     scikit_exempt: ClassVar[dict[str, str]] = {}
 
     rounds: int = redeclare(JDA, "rounds", default=10)

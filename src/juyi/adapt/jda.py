@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class JDA(JointAlignment):
     """
 
     regression: ClassVar[bool] = False
+    quick: ClassVar[dict[str, Any]] = {"net": "linear", "rounds": 2}
     scikit_exempt: ClassVar[dict[str, str]] = {}
 
     rounds: int = hyperparameter(default=10, help="of giving target rows classes anew, at most", low=0, high=1_000)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar
 
 import numpy as np
 from scipy.linalg import eigh
@@ -93,16 +92,13 @@ class JointAlignment(Shallow):
     lift to D random features this is a D×D eigenproblem whatever the number of rows, and it maps new rows too.
     """
 
-    draws: ClassVar[bool] = True
-    quick: ClassVar[dict[str, Any]] = {"net": "linear", "features": 60}
-
     kernel: str = hyperparameter(
-        default="rbf", help="rbf (a Gaussian kernel, by random features) or linear", choices=("rbf", "linear")
+        default="linear", help="linear, or rbf (a Gaussian kernel, by random features)", choices=("linear", "rbf")
     )
     features: int = hyperparameter(default=512, help="random features of the kernel, D", low=2, high=20_000)
     dimensions: int = hyperparameter(default=30, help="directions, m, at most", low=1, high=10_000)
     penalty: float = hyperparameter(
-        default=1.0,
+        default=0.01,
         help="λ, in units of the mean variance; if smaller, means must agree more",
         low=1e-9,
         high=1e9,
