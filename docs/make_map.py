@@ -32,14 +32,17 @@ WORDS = {
         "empty": "Nothing yet.",
         "arrives": {"at once": "the target is there at once", "online": "the target comes online"},
         "columns": {"same": "the same columns", "other": "other columns"},
-        "target_labels": {"none needed": "no label of the target is needed", "some needed": "some labels of the target"},
+        "target_labels": {
+            "none needed": "no label of the target is needed",
+            "some needed": "some labels of the target",
+        },
         "page": "methods.md",
     },
     "zh": {
         "title": "地图",
         "other": "[English](map.md) · 中文",
-        "intro": "本页由 `docs/make_map.py` 根据各方法的代码生成。迁移学习按四个轴来分：目标域有哪些标签，迁移的是什么，"
-        "两个域的列是否相同，目标域是一次就有还是在线到来。命令行上可以问 `juyi methods`，例如\n"
+        "intro": "本页由 `docs/make_map.py` 根据各方法的代码生成。迁移学习按四个轴来分：目标域有哪些标签，迁移的是"
+        "什么，两个域的列是否相同，目标域是一次就有还是在线到来。命令行上可以问 `juyi methods`，例如\n"
         "`juyi methods --target-labels none --columns same --tells numbers`。",
         "head": "| 迁移什么 | 方法 | 做什么 | 回答什么 | 时间 |\n| --- | --- | --- | --- | --- |",
         "empty": "还没有。",
