@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from juyi.adapt.covariances import power
@@ -57,6 +59,10 @@ class GFK(Shallow):
         >>> GFK(dimensions=2).fit(x, y, target=moved).score(moved, y) > 0.95
         True
     """
+
+    scikit_exempt: ClassVar[dict[str, str]] = Shallow.scikit_exempt | {
+        "check_classifiers_train": "of two columns it keeps one direction, which may not tell the classes"
+    }
 
     dimensions: int | None = redeclare(SubspaceAlignment, "dimensions", default=None)
 
