@@ -95,6 +95,42 @@ def private() -> list[str]:
     return section("Personal models in private", lead, head, lines)
 
 
+def shallow() -> list[str]:
+    """Shallow methods: each on the shift that it is made for, growth with the rows, and digits."""
+    found = read("shallow") if (RESULTS / "shallow").is_dir() else {}
+    made = [
+        f"| `{r['method']}` | {r['shift']} | {r['before']:.3f} | {r['after']:.3f} | {r['better']} of {r['seeds']} |"
+        for r in found.get("synthetic", {}).get("results", [])
+    ]
+    grown = [
+        f"| `{r['method']}` | {r['rows']:,} | {r['seconds']:.1f} s | {r['peak_gib']:.2f} GiB |"
+        for r in found.get("growth", {}).get("results", [])
+        if "seconds" in r
+    ]
+    pairs = [
+        f"| {r['source']} → {r['target']} | {r['accuracy']['source_only']:.3f} | {max(r['accuracy'].values()):.3f} | "
+        f"`{r['chosen']}` {r['accuracy'][r['chosen']]:.3f} | {r['accuracy'][r['serves']]:.3f} |"
+        for r in found.get("digits", {}).get("results", [])
+    ]
+    lead = (
+        "`python bench/shallow.py synthetic`; accuracy on the target, means over seeds, without transfer and with it."
+    )
+    rows = "`python bench/shallow.py growth`; 100 columns, so many rows a side; processor seconds, one core."
+    net = (
+        "`python bench/shallow.py digits`; on features of a network that has learnt the source; chosen without labels."
+    )
+    return [
+        *section(
+            "Shallow methods on the shifts they are made for",
+            lead,
+            "| method | shift | without | with | better |",
+            made,
+        ),
+        *section("Growth of shallow methods", rows, "| method | rows a side | time | peak memory |", grown),
+        *section("Shallow methods on digits", net, "| pair | without | best | chosen | served |", pairs),
+    ]
+
+
 def omitted() -> list[str]:
     """Classes that the transfer set lacks: errors before and after correcting the biases."""
     lines = []
@@ -302,5 +338,5 @@ def sections() -> list[str]:
     """All of them."""
     return [
         *omitted(), *specialists(), *perturbations(), *impressions(), *ablation(), *exports(), *personal(),
-        *attacks(), *private(), *backbones(), *cold_start(), *relations(), *heterogeneous(), *arriving(),
+        *attacks(), *private(), *backbones(), *cold_start(), *shallow(), *relations(), *heterogeneous(), *arriving(),
     ]  # fmt: skip

@@ -23,7 +23,7 @@ class InputError(JuyiError):
     exit_code = 2
 
 
-class DataError(InputError):
+class DataError(InputError, ValueError):
     """Data are missing, unreadable, or of a form that cannot be learnt from."""
 
 

@@ -56,7 +56,9 @@ def test_what_fit_cannot_use(method, arguments, words):
 
 
 def test_numbers_are_refused_by_a_method_that_tells_classes():
-    with pytest.raises(DataError, match=r"its labels are numbers, but DANN tells classes; bin them first.*SourceOnly"):
+    with pytest.raises(
+        DataError, match=r"its labels are continuous numbers, but DANN tells classes; bin them first.*SourceOnly"
+    ):
         DANN(**QUICK).fit(X, np.linspace(0, 1.1, 40), target=X)
 
 

@@ -256,7 +256,12 @@ def test_whole_numbers_beside_others_are_numbers_and_it_is_said():
 @pytest.mark.parametrize(
     ("changes", "method", "kind", "words"),
     [
-        ({}, DANN(), DataError, r"source\.csv: its labels are numbers, but DANN tells classes; .*BiasedRegularisation"),
+        (
+            {},
+            DANN(),
+            DataError,
+            r"source\.csv: its labels are continuous numbers, but DANN tells classes; .*BiasedRegularisation",
+        ),
         ({"unknown": True}, SourceOnly(), SettingError, "--unknown: is for classes that the source lacks"),
         ({}, SourceOnly(net="lenet5"), SettingError, "use mlp or linear"),
         (

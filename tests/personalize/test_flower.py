@@ -11,7 +11,7 @@ pytest.importorskip("flwr", reason="needs the extra federated")
 
 from juyi.check.personaliser import small
 from juyi.errors import ForeignFileError, SettingError, WriteError
-from juyi.personalize import METHODS, FedRep, Local
+from juyi.personalize import METHODS, FedAvg, FedRep, Local
 from juyi.personalize.flower import server
 from juyi.personalize.flower.launch import app_settings
 from juyi.personalize.flower.parcel import Parcel, from_records, to_records

@@ -126,7 +126,7 @@ class Auto(Adapter):
         self.names_ = tuple(str(label) for label in source.classes or ()) if isinstance(source, Domain) else ()
         return super().learn(source, target, **watched)
 
-    def floors(self) -> dict[str, Adapter]:
+    def floors(self, source: Domain | Served) -> dict[str, Adapter]:
         """None: source only is one of those that it trains."""
         return {}
 

@@ -55,6 +55,11 @@ class Adapter(Augmented):
     needs_target_labels: ClassVar[bool] = False
     """Whether some target labels must be given."""
 
+    carries: ClassVar[str | None] = "features"
+
+    draws: ClassVar[bool] = True
+    """Whether it draws at random, so that another seed gives another model; learning a network always does."""
+
     regression: ClassVar[bool] = False
     """Whether it can tell numbers as well as classes."""
 
@@ -80,6 +85,12 @@ class Adapter(Augmented):
         """Yield the stages in which `net` learns, and return the network that serves."""
         raise NotImplementedError
 
+    def stages_without_target(self, net: Network, source: Rows) -> StageGenerator:
+        """The stages where there is nothing to adapt to: the source's labels are learnt."""
+        from juyi.adapt.source_only import supervised
+
+        return supervised(self, net, source, None)
+
     def check_hyperparameters(self) -> None:
         """Raise `SettingError` for the first hyperparameter whose type or value is not allowed."""
         super().check_hyperparameters()
@@ -93,7 +104,7 @@ class Adapter(Augmented):
         """The settings that every method has, for the models that are trained beside this one."""
         return {field: getattr(self, field) for field in declared(Adapter)} | {"class_shares": "source"}
 
-    def floors(self) -> dict[str, Adapter]:
+    def floors(self, source: Domain | Served) -> dict[str, Adapter]:
         """The models that are trained beside this one under the same settings, by name: it has to beat `floor`."""
         from juyi.adapt.source_only import SourceOnly
 
@@ -171,7 +182,7 @@ class Adapter(Augmented):
         if not self.source_free:
             raise SettingError(
                 f"{type(self).__name__}: needs the source's data, not a run; name the data, or use a source-free "
-                f"method ({', '.join(sorted(kind.__name__ for kind in Adapter.__subclasses__() if kind.source_free))})"
+                f"method ({', '.join(_methods_that('source_free'))})"
             )
         if self.weights is not None:
             raise SettingError(f"--weights {self.weights}: a run in the source's place brings its own; leave it out")
@@ -181,24 +192,32 @@ class Adapter(Augmented):
 
     def check_data(self, source: Domain, target: Domain | None) -> None:
         """Raise a `DataError` if a domain cannot be learnt from: one class, no labels, fewer rows than a batch."""
+        self.check_source(source, self.batch)
+        if target is not None:
+            self.check_target(target, self.batch)
+
+    def check_source(self, source: Domain, rows: int) -> None:
+        """Raise a `DataError` if a source cannot be learnt from: one class, no labels, fewer than so many rows."""
         if source.classes is None and source.labelled.any():
             self.check_numbers(source)
-        check_trainable(source, self.batch)
-        if target is not None:
-            check_trainable(target, self.batch, needs_labels=False)
-            if self.needs_target_labels and not target.labelled.any():
-                raise DataError(
-                    f"{target.name}: {type(self).__name__} needs some labels of the target, and none is given; "
-                    "give some with --target-labels, or use another method"
-                )
+        check_trainable(source, rows)
+
+    def check_target(self, target: Domain, rows: int) -> None:
+        """Raise a `DataError` if a target cannot be learnt from: fewer than so many rows, labels that are needed."""
+        check_trainable(target, rows, needs_labels=False)
+        if self.needs_target_labels and not target.labelled.any():
+            raise DataError(
+                f"{target.name}: {type(self).__name__} needs some labels of the target, and none is given; "
+                "give some with --target-labels, or use another method"
+            )
 
     def check_numbers(self, source: Domain) -> None:
         """Raise an error unless the method, under its settings, can learn to tell the numbers of this source."""
         if not self.regression:
-            able = ", ".join(sorted(kind.__name__ for kind in Adapter.__subclasses__() if kind.regression))
+            able = ", ".join(_methods_that("regression"))
             raise DataError(
-                f"{source.name}: its labels are numbers, but {type(self).__name__} tells classes; bin them first, "
-                f"or use a method that tells numbers ({able})"
+                f"{source.name}: its labels are continuous numbers, but {type(self).__name__} tells classes; "
+                f"bin them first, or use a method that tells numbers ({able})"
             )
         if self.class_shares == "estimated":
             raise SettingError("--class-shares estimated: numbers have no classes to be shared out; leave it out")
@@ -253,8 +272,12 @@ class Adapter(Augmented):
     def _network(self, source: Rows, outputs: int) -> Network:
         """Build the network for the source's rows, the same for the same seed."""
         labels = label_scale(source) if source.y.is_floating_point() else None
-        name = default_network(source.x, labels is not None) if self.net == "auto" else self.net
+        name = self.default_net(source, labels is not None) if self.net == "auto" else self.net
         return self._build(name, source, outputs, self.layers, labels)
+
+    def default_net(self, source: Rows, numbers: bool) -> str:
+        """The network that `auto` means for rows like the source's, whose labels may be numbers."""
+        return default_network(source.x, numbers)
 
     def _started(self, served: Served) -> Network:
         """A copy of the network of a trained model, to be trained further."""
@@ -270,11 +293,9 @@ class Adapter(Augmented):
 
         Without a target, there is nothing to do but to learn the source.
         """
-        from juyi.adapt.source_only import supervised
-
         self.check_net(net)
         known = cast("Rows", source)  # None reaches source-free methods alone, see check_start
-        parts = self.stages(net, known, target) if target else supervised(self, net, known, None)
+        parts = self.stages(net, known, target) if target else self.stages_without_target(net, known)
         shares = None
         if self.class_shares == "estimated" and target and not self.source_free:
             shares = ClassShares(known, target, net.outputs, mean_prediction, processes)
@@ -294,3 +315,10 @@ class Adapter(Augmented):
     def transform_source(self, X: Any) -> np.ndarray:
         """Return the features of source rows, N×width, float32."""
         return self._served().features(X, SOURCE)
+
+
+def _methods_that(fact: str) -> list[str]:
+    """The names of the methods of which a fact holds."""
+    from juyi.adapt import METHODS
+
+    return sorted(kind.__name__ for kind in METHODS.values() if getattr(kind, fact))

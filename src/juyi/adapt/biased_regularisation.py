@@ -14,7 +14,7 @@ from juyi.adapt.source_only import supervised
 from juyi.adapt.target_only import TargetOnly, check_few_labels, penalties
 from juyi.data.domain import Domain
 from juyi.nets import SOURCE, TARGET, Network
-from juyi.training import Rows, StageGenerator, Step, hyperparameter, redeclare
+from juyi.training import Rows, Served, StageGenerator, Step, hyperparameter, redeclare
 
 WAYS = {0.0: "the labels alone", 1.0: "the source as it is", None: "the relation that the labels show"}
 """What each slope stands for (None: the free one)."""
@@ -45,6 +45,7 @@ class BiasedRegularisation(Adapter):
         True
     """
 
+    carries: ClassVar[str | None] = "model"
     needs_target_labels: ClassVar[bool] = True
     regression: ClassVar[bool] = True
     floor: ClassVar[str] = "target_only"
@@ -75,10 +76,10 @@ class BiasedRegularisation(Adapter):
         super().check_net(net)
         last_layer(net)
 
-    def floors(self) -> dict[str, Adapter]:
+    def floors(self, source: Domain | Served) -> dict[str, Adapter]:
         """Beside source only stands what the same labels give alone."""
         own = TargetOnly(**self.shared(), selection=self.selection)
-        return {**super().floors(), "target_only": own}
+        return {**super().floors(source), "target_only": own}
 
     def stages(self, net: Network, source: Rows, target: Rows) -> StageGenerator:
         """The source; its last layer in closed form; then the target's."""

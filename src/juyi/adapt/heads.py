@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,6 +91,32 @@ def put_weights(layer: nn.Linear, weight: np.ndarray, intercept: np.ndarray) -> 
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight.T))
         layer.bias.copy_(torch.from_numpy(intercept))
+
+
+def linear_parts(model: Any, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (d×outputs) and intercepts of a fitted linear estimator, a column a class (or for the number).
+
+    A class that it does not know is told by nothing: its score lies below the mean of the others.
+
+    Raises:
+        SettingError: the estimator is not linear.
+    """
+    if not hasattr(model, "coef_") or not hasattr(model, "intercept_"):
+        raise SettingError(
+            f"estimator: {type(model).__name__} is not linear, so it cannot be a network's last layer; use another, or "
+            "fit rows of numbers without a network"
+        )
+    weight = np.atleast_2d(np.asarray(model.coef_, np.float64)).T
+    intercept = np.broadcast_to(np.asarray(model.intercept_, np.float64).ravel(), weight.shape[1])
+    known = getattr(model, "classes_", None)
+    if known is None:
+        return weight, intercept
+    if len(known) == 2 and weight.shape[1] == 1:
+        weight, intercept = np.concatenate([-weight / 2, weight / 2], 1), np.array([-0.5, 0.5]) * intercept
+    every = np.tile(weight.mean(1, keepdims=True), (1, outputs))
+    some = np.full(outputs, intercept.mean() - 10.0)
+    every[:, known], some[known] = weight, intercept
+    return every, some
 
 
 def temperature_of(solution: Solution, design: Design) -> float:

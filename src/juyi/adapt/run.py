@@ -151,7 +151,7 @@ class _Work:
 
     def _learn_all(self) -> dict[str, Adapter]:
         name = self.record["method"]
-        models = {} if name == FLOOR else self.method.floors()
+        models = {} if name == FLOOR else self.method.floors(self.given.training)
         models[name] = self.method
         for model, adapter in models.items():
             if model == FLOOR and isinstance(self.given.training, Served):

@@ -100,6 +100,7 @@ class SHOT(Adapter):
     """
 
     source_free = True
+    carries = "model"
     batch_coupled = "the mean prediction is that of one process's rows, as are batch norm's statistics"
 
     pseudo_weight: float = hyperparameter(

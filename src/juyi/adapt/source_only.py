@@ -10,6 +10,7 @@ from torch import Tensor
 from juyi.adapt.base import Adapter
 from juyi.adapt.heads import inputs_of_last, is_linear, last_layer, put_weights, wanted_of_last
 from juyi.adapt.ridge import least_squares
+from juyi.measure.linear import fit_linear
 from juyi.nets import SOURCE, TARGET, Network
 from juyi.training import PairBatch, Pairs, Rows, Stage, StageGenerator, Step, Turn, label_losses
 
@@ -22,7 +23,7 @@ def supervised(
     def losses(batch: PairBatch, progress: float) -> dict[str, Tensor]:
         return label_losses(net, batch, smoothing=smoothing)
 
-    if is_linear(net) and net.label_scale is not None:
+    if is_linear(net):
         yield Step("solve the head", lambda: solve_head(net, source, target), keeps=[net])
         return net
     batches = Pairs(source, target, method.batch, unlabelled=False)
@@ -32,16 +33,22 @@ def supervised(
 
 
 def solve_head(net: Network, source: Rows, target: Rows | None) -> None:
-    """Put the least-squares solution into a linear head that tells numbers: where the supervised stage would end.
+    """Put the solution into a linear head: of least squares for numbers, of logistic regression for classes.
 
-    The mean squared error over the source's labels counts as much as that over the target's, where there are any.
+    The mean loss over the source's labels counts as much as that over the target's, where there are any.
     """
     parts = [(rows, domain) for rows, domain in ((source, SOURCE), (target, TARGET)) if rows is not None]
     parts = [(rows, domain) for rows, domain in parts if len(rows.labelled_rows)]
     features = [inputs_of_last(net, rows, rows.labelled_rows, domain) for rows, domain in parts]
     labels = [wanted_of_last(net, rows, rows.labelled_rows) for rows, _ in parts]
-    weights = [np.full(len(part), 1 / len(part)) for part in labels]
-    put_weights(last_layer(net), *least_squares(*map(np.concatenate, (features, labels, weights))))
+    rows = sum(map(len, labels))
+    weights = [np.full(len(part), rows / len(parts) / len(part)) for part in labels]
+    x, y, weight = map(np.concatenate, (features, labels, weights))
+    if net.label_scale is not None:
+        put_weights(last_layer(net), *least_squares(x, y, weight))
+    else:
+        found = fit_linear(x, y.argmax(1), net.outputs, weight)
+        put_weights(last_layer(net), found[:-1], found[-1])
 
 
 class SourceOnly(Adapter):
@@ -61,6 +68,7 @@ class SourceOnly(Adapter):
         True
     """
 
+    carries: ClassVar[str | None] = "model"
     regression: ClassVar[bool] = True
     unweighable: ClassVar[str | None] = "it uses no target row, and so cannot know their shares"
     exempt: ClassVar[dict[str, str]] = {"learns_a_shift": "it does not adapt: it is what adapting has to beat"}

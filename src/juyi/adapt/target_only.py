@@ -49,6 +49,7 @@ class TargetOnly(Adapter):
         True
     """
 
+    carries: ClassVar[str | None] = "model"
     needs_target_labels: ClassVar[bool] = True
     regression: ClassVar[bool] = True
     unweighable: ClassVar[str | None] = "it uses no row of the source"

@@ -40,7 +40,8 @@ def given(method: type[Adapter], domain: Domain, y: np.ndarray | None = None, mo
 
 def small(method: type[Adapter], epochs: int = 2, **settings: Any) -> Adapter:
     """Return the method with settings for a small table."""
-    found: dict[str, Any] = {"net": "mlp", "batch": 60, "precision": "float32", "device": "cpu", **settings}
+    quick = getattr(method, "quick", {})
+    found: dict[str, Any] = {"net": "mlp", "batch": 60, "precision": "float32", "device": "cpu", **quick, **settings}
     return method(**{name: epochs for name in declared(method) if name.endswith("epochs")} | found)
 
 
@@ -61,7 +62,8 @@ def check_learns_the_source_without_target(method: type[Adapter]) -> None:
 def check_source_free(method: type[Adapter]) -> None:
     """Given a trained model instead of the source, it learns the shift if it says that it can, and else refuses."""
     source, target = shifted_domains()
-    trained = SourceOnly(net="mlp", batch=60, epochs=20, precision="float32", device="cpu").fit(source)
+    epochs = 20 if method.source_free else 1
+    trained = SourceOnly(net="mlp", batch=60, epochs=epochs, precision="float32", device="cpu").fit(source)
     start = Served(trained.net_, trained.shape_, trained.classes_, layers=trained.layers)
     before = start.fingerprint()
     try:
@@ -119,7 +121,7 @@ def check_seed(method: type[Adapter]) -> None:
     )
     assert bool((state == torch.get_rng_state()).all()), "fit changes torch's global random state"
     assert same(one, again), "two fits with one seed differ"
-    assert not same(one, other), "two seeds give the same weights"
+    assert not (method.draws and same(one, other)), "two seeds give the same weights"
 
 
 def check_resumes_to_the_same_bits(method: type[Adapter]) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 from juyi import adapt, distill, finetune, personalize, pretrain
 from juyi.adapt import arriving, heterogeneous, online, relations
 from juyi.cli import options
+from juyi.cli.kinds import QUESTIONS, asked_of, fitting, kind_of
 from juyi.errors import SettingError, nearest
 from juyi.training import Method, declared
 
@@ -34,7 +35,8 @@ def register(app: App, arguments: Sequence[str]) -> None:
 
     def methods(**given: Any) -> None:
         """List the methods; with NAME, what it does and its settings."""
-        chosen = find(given["name"], given["room"])
+        asked = asked_of(given)
+        chosen = fitting(find(given["name"], given["room"]), asked)
         rows = [row for room, found in chosen.items() for row in describe_room(room, found)]
         if given["json"]:
             options.print_json({"methods": rows})
@@ -43,11 +45,12 @@ def register(app: App, arguments: Sequence[str]) -> None:
                 for name, method in found.items():
                     _show_one(room, name, method)
         else:
-            _show_all(rows)
+            _show_all(rows, asked=bool(asked))
 
     parameters = [
         options.argument("name", "a method; leave it out to list them all", default=None),
         options.option("room", str | None, None, f"only those of a room: {', '.join(ROOMS)}", name=("--room", "--for")),
+        *(options.option(question, str | None, None, help) for question, (help, _) in QUESTIONS.items()),
         *options.show_options("print methods and settings as JSON"),
     ]
     options.register(app, arguments, "methods", methods, parameters)
@@ -79,6 +82,7 @@ def describe_room(room: str, found: dict[str, type[Method]]) -> list[dict[str, A
             "name": name,
             "class": method.__name__,
             "summary": _doc(method)[0],
+            **kind_of(method),
             "settings": {
                 field.name: {"default": field.default, **{k: v for k, v in field.metadata.items() if v is not None}}
                 for field in declared(method).values()
@@ -92,13 +96,19 @@ def _doc(method: type[Method]) -> list[str]:
     return (inspect.getdoc(method) or method.__name__).splitlines()
 
 
-def _show_all(rows: Sequence[dict[str, Any]]) -> None:
+def _show_all(rows: Sequence[dict[str, Any]], asked: bool) -> None:
+    console = options.table_console()
+    if not rows:
+        console.print("no method does all of that; leave a condition out")
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("room", "method", "what it does"):
+    heads = {"room": "room", "name": "method", "summary": "what it does"}
+    if asked:
+        heads |= {"carries": "carries over", "target_labels": "target labels", "costs": "time"}
+    for head in heads.values():
         table.add_column(head, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(row[key]) for key in ("room", "name", "summary")))
-    console = options.table_console()
+        table.add_row(*(Text(str(row[key])) for key in heads))
     console.print(table)
     console.print("\nwhat one does, and its settings: juyi methods NAME")
 

@@ -42,6 +42,9 @@ class Finetuner(Augmented):
     A method is one file with a subclass that says, in `stages`, how it learns.
     """
 
+    carries: ClassVar[str | None] = "model"
+    needs_target_labels: ClassVar[bool] = True
+
     tunes_body: ClassVar[bool] = False
     """Whether the backbone changes; else it stays as it is, to the bit, with its running statistics."""
 

@@ -2,7 +2,7 @@
 
 from juyi.nets.build import build_network, default_network
 from juyi.nets.freezing import freeze, frozen_parts, trainable
-from juyi.nets.heads import CosineHead, NeighbourHead
+from juyi.nets.heads import CosineHead, DomainLinear, Fourier, NeighbourHead
 from juyi.nets.hub import rebuild_hub
 from juyi.nets.hub_files import is_hub
 from juyi.nets.inputs import Inputs
@@ -27,6 +27,8 @@ __all__ = [
     "TARGET",
     "CosineHead",
     "DomainBatchNorm",
+    "DomainLinear",
+    "Fourier",
     "Inputs",
     "LabelScale",
     "NeighbourHead",

@@ -89,6 +89,7 @@ def fit_head(network: Network, head: str) -> None:
     """Put the head that `head` names (`juyi.nets.heads`) into the place of the network's own."""
     if (made := make_head(head, network.width, network.outputs)) is not None:
         network.head = made
+        network.find_domain_layers()
     if head == "none":
         network.outputs = network.width
 

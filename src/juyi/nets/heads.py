@@ -6,7 +6,9 @@ import re
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import linear, normalize
+
+from juyi.nets.normalisation import SOURCE, TARGET
 
 
 class CosineHead(nn.Module):
@@ -83,11 +85,71 @@ class NeighbourHead(nn.Module):
         return (shares + 1e-6).log()
 
 
+class DomainLinear(nn.Linear):
+    """A linear layer that has weights of its own for rows of the source: what serves the target is the layer itself.
+
+    Where a map brings the domains together and a linear model stands behind it, both are one such layer.
+
+    Args:
+        width: the number of features.
+        outputs: the number of scores.
+
+    Example:
+        >>> layer = DomainLinear(2, 1)
+        >>> x = torch.ones(1, 2)
+        >>> layer.domain = "source"
+        >>> layer(x).detach().tolist()  # nothing was put in yet
+        [[0.0]]
+    """
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__(width, outputs)
+        self.domain = TARGET
+        self.source_weight = nn.Parameter(torch.zeros(outputs, width))
+        self.source_bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores, N×outputs, of features, N×width, of the domain that was named last."""
+        if self.domain == SOURCE:
+            found: Tensor = linear(features, self.source_weight, self.source_bias)
+            return found
+        served: Tensor = super().forward(features)
+        return served
+
+
+class Fourier(nn.Module):
+    """Random Fourier features, √(2/D) cos(x Ω + b): their inner products are about a Gaussian kernel.
+
+    Args:
+        width: the number of features, rows of Ω.
+        number: D.
+
+    Source: A. Rahimi and B. Recht, "Random Features for Large-Scale Kernel Machines", NIPS 2007.
+    """
+
+    frequencies: Tensor
+    phases: Tensor
+
+    def __init__(self, width: int, number: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", torch.zeros(width, number))
+        self.register_buffer("phases", torch.zeros(number))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """N×D of N×width."""
+        waves: Tensor = (features @ self.frequencies + self.phases).cos()
+        scaled: Tensor = (2.0 / len(self.phases)) ** 0.5 * waves
+        return scaled
+
+
 class NoHead(nn.Identity):
     """What stands in the head's place in a backbone: its scores are its features."""
 
 
-_NAMES = re.compile(r"own|none|cosine|linear|mlp-([1-9][0-9]{0,4})|neighbours-([1-9][0-9]{0,6})-([1-9][0-9]{0,6})")
+_NAMES = re.compile(
+    r"own|none|cosine|linear|mlp-([1-9][0-9]{0,4})|neighbours-([1-9][0-9]{0,6})-([1-9][0-9]{0,6})|by-domain|"
+    r"fourier-([1-9][0-9]{0,4})"
+)
 
 
 def is_head(name: str) -> bool:
@@ -104,7 +166,8 @@ def make_head(name: str, width: int, outputs: int) -> nn.Module | None:
     """Return the head that a name means, or None for the network's own.
 
     `none` is no head: the scores are the features.  `linear` is one layer, `mlp-UNITS` two with dropout of a half
-    between them, `cosine` is `CosineHead`, `neighbours-ROWS-K` a `NeighbourHead`.
+    between them, `cosine` is `CosineHead`, `neighbours-ROWS-K` a `NeighbourHead`, `by-domain` a `DomainLinear`, and
+    `fourier-D` the same on D random Fourier features.
 
     Args:
         name: see above; it has to be one (`is_head`).
@@ -124,4 +187,8 @@ def make_head(name: str, width: int, outputs: int) -> nn.Module | None:
     if found[1]:
         units = int(found[1])
         return nn.Sequential(nn.Linear(width, units), nn.ReLU(), nn.Dropout(0.5), nn.Linear(units, outputs))
+    if found[4]:
+        return nn.Sequential(Fourier(width, int(found[4])), DomainLinear(int(found[4]), outputs))
+    if name == "by-domain":
+        return DomainLinear(width, outputs)
     return NeighbourHead(width, outputs, int(found[2]), int(found[3]))

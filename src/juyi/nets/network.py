@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from juyi.nets.heads import NoHead
+from juyi.nets.heads import DomainLinear, NoHead
 from juyi.nets.inputs import Inputs
 from juyi.nets.normalisation import TARGET, DomainBatchNorm, LabelScale, Standardise, domain_batch_norm
 
@@ -44,13 +44,20 @@ class Network(nn.Module):
         self.width = width
         self.outputs = outputs
         self.name = name
-        self._by_domain = _domain_layers(body)
+        self.find_domain_layers()
+
+    def find_domain_layers(self) -> None:
+        """Look which layers work otherwise for each domain; to be called where a part was put in another's place."""
+        kinds = (DomainBatchNorm, DomainLinear)
+        self._by_domain = [
+            layer for part in (self.body, self.head) for layer in part.modules() if isinstance(layer, kinds)
+        ]
 
     def split_batch_norm(self) -> int:
         """Let the body's batch norm keep statistics of the domains apart; return how many layers that changed."""
         before = len(self._by_domain)
         self.body = domain_batch_norm(self.body)
-        self._by_domain = _domain_layers(self.body)
+        self.find_domain_layers()
         return len(self._by_domain) - before
 
     @property
@@ -77,10 +84,6 @@ class Network(nn.Module):
         """Return the scores (logits), N×outputs, of raw rows that come from `domain`; or the number, N×1."""
         scores: Tensor = self.head(self.features(x, domain))
         return scores if self.label_scale is None else self.label_scale(scores)
-
-
-def _domain_layers(body: nn.Module) -> list[DomainBatchNorm]:
-    return [layer for layer in body.modules() if isinstance(layer, DomainBatchNorm)]
 
 
 def scale_stride(rows: int) -> int:

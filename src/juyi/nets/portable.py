@@ -79,7 +79,7 @@ def portable(network: Network, row: Tensor) -> Network:
         for name, child in list(parent.named_children()):
             if child in seen:
                 setattr(parent, name, _ordinary(child, seen[child]))
-    made._by_domain = []
+    made.find_domain_layers()
     return made
 
 

@@ -39,6 +39,18 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
     batch_coupled: ClassVar[str | None] = "batch norm, where the network has it, sees the rows of one process only"
     """Why many processes do not equal one with a larger batch; None if they do."""
 
+    carries: ClassVar[str | None] = None
+    """What it carries over: instances, features, model (parameters and answers) or relations; None off the map."""
+
+    other_columns: ClassVar[bool] = False
+    """Whether the target may have other columns than the source."""
+
+    online: ClassVar[bool] = False
+    """Whether it learns on as target rows arrive."""
+
+    costs: ClassVar[str] = "trains a network"
+    """What its time grows with, in a few words."""
+
     exempt: ClassVar[dict[str, str]] = {}
     """Checks of the contract that the method cannot keep, each with the reason."""
 
@@ -197,9 +209,14 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy on labelled target rows; for numbers R², 1 − Σ(y − ŷ)² / Σ(y − ȳ)²."""
-        if self._served().tells_numbers:
+        if self.tells_numbers:
             return self._score_numbers(X, y, sample_weight)
         return self._accuracy(X, y, sample_weight, self.predict)
+
+    @property
+    def tells_numbers(self) -> bool:
+        """Whether what was learnt tells numbers, and no classes."""
+        return self._served().tells_numbers
 
     def _accuracy(self, X: Any, y: Any, sample_weight: Any, predict: Callable[[Domain], np.ndarray]) -> float:
         domain = as_domain(X, y)

@@ -63,6 +63,15 @@ class OnlineAdapter(Method):
     needs: ClassVar[str] = "normalisation"
     """What the network must have: `batch_norm`, or any `normalisation` with scale and shift."""
 
+    carries: ClassVar[str | None] = "model"
+    """What it carries over."""
+
+    online: ClassVar[bool] = True
+    """Whether it learns on as target rows arrive."""
+
+    costs: ClassVar[str] = "one pass over the stream"
+    """What its time grows with, in a few words."""
+
     exempt: ClassVar[dict[str, str]] = {}
     """Checks of the contract that the method cannot keep, each with the reason."""
 

@@ -1,0 +1,182 @@
+"""Shallow methods: on the shifts that they are made for, on many rows, and on digits by the features of a network.
+
+    python bench/shallow.py synthetic    each method, ten seeds of its shift (a minute of one core)
+    python bench/shallow.py growth       25,000, 50,000 and 100,000 rows a side, 100 columns (some minutes)
+    python bench/shallow.py digits       all six pairs of MNIST, USPS and MNIST-M, on features of a network that has
+                                         learnt the source; a method is chosen without labels (needs JUYI_DATA)
+
+Each part writes bench/results/shallow/PART.json, and what is there is not made again (growth and digits: a file each).
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from run import keep
+
+from juyi.adapt import METHODS
+from juyi.data import Domain
+
+PLACE = Path(__file__).parent / "results" / "shallow"
+SEEDS = 10
+GROWN = ("coral", "linear_monge", "subspace_alignment", "gfk", "tca", "jda", "rulsif", "density_ratio", "kliep", "kmm")
+
+
+def moved(rng: np.random.Generator) -> tuple:
+    """Three classes of eight columns; the target is moved and stretched."""
+    centres = np.zeros((3, 8))
+    centres[range(3), range(3)] = 3.0
+    y, z = rng.integers(0, 3, (2, 300))
+    x, t = (centres[c] + 0.6 * rng.normal(size=(300, 8)) for c in (y, z))
+    return x, y, t * rng.uniform(0.5, 2.0, 8) + 3 * rng.normal(size=8), z
+
+
+def nuisance(rng: np.random.Generator) -> tuple:
+    """Two classes; three more columns, which go with the class in the source, have other means in the target."""
+    y, z = rng.integers(0, 2, (2, 400))
+    x, t = (rng.normal(size=(400, 6)) + np.outer(c, [2, 2, 0, 0, 0, 0]) for c in (y, z))
+    x[:, 3:] += 0.7 * y[:, None]
+    t[:, 3:] += rng.choice([-4.0, 4.0])
+    return x, y, t, z
+
+
+def elsewhere(rng: np.random.Generator) -> tuple:
+    """The same bent border in both, but the target's rows lie where it slopes otherwise than on the whole."""
+    x, t = rng.normal(size=(1_000, 2)) * 1.5, rng.normal([1.6, 1.5], 0.5, (500, 2))
+    y, z = ((rows[:, 1] > rows[:, 0] ** 2 - 1 + 0.2 * rng.normal(size=len(rows))).astype(int) for rows in (x, t))
+    return x, y, t, z
+
+
+def shares(rng: np.random.Generator) -> tuple:
+    """Classes that overlap, half and half in the source, nine to one in the target."""
+    y, z = (rng.random(1_000) < 0.5).astype(int), (rng.random(1_000) < 0.92).astype(int)
+    x, t = (rng.normal(size=(1_000, 3)) + 0.8 * c[:, None] for c in (y, z))
+    return x, y, t, z
+
+
+def turned(rng: np.random.Generator) -> tuple:
+    """A border that is turned by 40 degrees in the target, of which 20 labels are given."""
+    x, t = rng.normal(size=(2, 500, 2))
+    direction = np.array([np.cos(np.radians(40)), np.sin(np.radians(40))])
+    return x, (x[:, 0] > 0).astype(int), t, (t @ direction > 0).astype(int)
+
+
+SHIFTS = {
+    moved: ("coral", "linear_monge", "subspace_alignment", "gfk", "ot", "jdot"),
+    nuisance: ("tca", "jda", "bda"),
+    elsewhere: ("rulsif", "density_ratio", "kliep", "kmm"),
+    shares: ("bbse", "mlls"),
+    turned: ("feature_augmentation", "adaptive_svm"),
+}
+
+
+def synthetic() -> dict:
+    """Accuracy on the target, without transfer and with it, of each seed."""
+    results = []
+    for shift, names in SHIFTS.items():
+        for name in names:
+            pairs = []
+            for seed in range(SEEDS):
+                x, y, t, z = shift(np.random.default_rng(seed))
+                known = np.arange(len(t)) < (20 if METHODS[name].needs_target_labels else 0)
+                classes = tuple(map(str, range(int(y.max()) + 1)))
+                target = Domain(t.astype(np.float32), z, known, classes, name="target")
+                test, truth = t[~known], z[~known]
+                pairs.append([METHODS[name]().fit(x, y, target=one).score(test, truth) for one in (None, target)])
+            before, after = np.array(pairs).T
+            told = {"better": int((after > before).sum()), "before": before.mean(), "after": after.mean()}
+            results.append({"method": name, "shift": shift.__name__, "seeds": SEEDS, **told, "pairs": pairs})
+            print(results[-1]["method"], told, flush=True)
+    return {"results": results}
+
+
+def grow(name: str, rows: int) -> None:
+    """Fit once and print what it took; in a process of its own, since peaks of memory are counted by process."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 5, rows)
+    x = rng.normal(size=(rows, 100)).astype(np.float64)
+    x[:, :5] += 2 * np.eye(5)[y]
+    target = rng.normal(size=(rows, 100)) * 1.2 + 0.3
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    METHODS[name]().fit(x, y, target=target)
+    seconds, after = time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"seconds": round(seconds, 2), "peak_gib": after / 2**20, "before_gib": before / 2**20}))
+
+
+def growth() -> dict:
+    """Processor seconds and peak memory of a fit, by the rows of each side."""
+    results = []
+    for name in GROWN:
+        for rows in (25_000, 50_000, 100_000):
+            command = [sys.executable, __file__, "grow", name, str(rows)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            told = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"failed": done.stderr[-300:]}
+            results.append({"method": name, "rows": rows, "columns": 100, **told})
+            print(results[-1], flush=True)
+    return {"results": results}
+
+
+def digits() -> dict:
+    """Accuracy of every method on every pair, and of the one that is chosen without a label of the target."""
+    import juyi
+    from juyi.adapt import SourceOnly
+    from juyi.adapt.choose import Candidate, choose
+    from juyi.data import align
+
+    names, results = ("mnist", "usps", "mnist_m"), []
+    sets = dict(zip(names, align(*(juyi.load(f"{name}@train[:4000]") for name in names)), strict=True))
+    tried = [name for found in list(SHIFTS.values())[:4] for name in found]
+    for source in names:
+        net = SourceOnly(net="lenet5", epochs=4, precision="float32").fit(sets[source])
+        features = {k: net.transform_source(d) if k == source else net.transform(d) for k, d in sets.items()}
+        fitted, held = np.arange(3_500), np.arange(3_500, 4_000)
+        for target in names:
+            if target == source:
+                continue
+            x, y, z, truth = features[source], sets[source].y, features[target], sets[target].y
+            models = {"source_only": METHODS["coral"]().fit(x[fitted], y[fitted])}
+            models |= {name: METHODS[name]().fit(x[fitted], y[fitted], target=z) for name in tried}
+            candidates, right = {}, {}
+            for name, model in models.items():
+                here = model.predict_proba(z)
+                there = model.model_.predict_proba(model.transform_source(x[held]))
+                scores = [np.log(np.maximum(p, 1e-6)) for p in (there, here)]
+                candidates[name] = Candidate(scores[0], y[held], scores[1])
+                right[name] = float((here.argmax(1) == truth).mean())
+            choice = choose(candidates)
+            line = {
+                "source": source,
+                "target": target,
+                "accuracy": right,
+                "chosen": choice.name,
+                "serves": choice.serves,
+            }
+            results.append(line)
+            print(line, flush=True)
+    return {"results": results}
+
+
+def main(part: str) -> None:
+    """Make a part, unless it is there."""
+    warnings.simplefilter("ignore")
+    place, began = PLACE / f"{part}.json", time.time()
+    if place.is_file():
+        print(f"{place} is there; remove it to make it again")
+        return
+    made = {"synthetic": synthetic, "growth": growth, "digits": digits}[part]()
+    place.parent.mkdir(exist_ok=True)
+    keep({"command": f"python bench/shallow.py {part}", **made}, place, began)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "grow":
+        grow(sys.argv[2], int(sys.argv[3]))
+    else:
+        main(sys.argv[1])
