@@ -29,7 +29,7 @@ WORDS = {
         "there at once or comes online. `juyi methods` answers on the command line, for instance\n"
         "`juyi methods --target-labels none --columns same --tells numbers`.",
         "head": "| carried over | method | what it does | tells | time |\n| --- | --- | --- | --- | --- |",
-        "empty": "Nothing yet.",
+        "empty": "None yet.",
         "arrives": {"at once": "the target is there at once", "online": "the target comes online"},
         "columns": {"same": "the same columns", "other": "other columns"},
         "target_labels": {
@@ -62,6 +62,8 @@ CHINESE = {
     "trains a network": "训练网络",
     "one pass over the stream": "数据流一遍",
     "seconds; grows with the rows": "几秒；随样本数增长",
+    "seconds, once the features are computed": "特征算好以后几秒",
+    "seconds; grows with the cube of the items": "几秒；随对象数的立方增长",
     "seconds; grows with the square of the rows, of which some are drawn": "几秒；随样本数的平方增长，因此只抽一部分",
 }
 """Words of the cells; what has none here is said in English."""

@@ -52,16 +52,10 @@ class Adapter(Augmented):
     needs_batch_norm: ClassVar[bool] = False
     """Whether the network must have batch norm."""
 
-    needs_target_labels: ClassVar[bool] = False
-    """Whether some target labels must be given."""
-
     carries: ClassVar[str | None] = "features"
 
     draws: ClassVar[bool] = True
     """Whether it draws at random, so that another seed gives another model; learning a network always does."""
-
-    regression: ClassVar[bool] = False
-    """Whether it can tell numbers as well as classes."""
 
     floor: ClassVar[str] = "source_only"
     """The method that it has to beat, by its name on the command line: what could be had without transferring."""

@@ -31,16 +31,13 @@ def kind_of(method: type[Method]) -> dict[str, Any]:
         ('features', 'none needed', 'same')
     """
 
-    def fact(name: str, otherwise: Any) -> Any:
-        return getattr(method, name, otherwise)
-
     return {
-        "carries": fact("carries", None),
-        "target_labels": "some needed" if fact("needs_target_labels", False) else "none needed",
-        "columns": "other" if fact("other_columns", False) else "same",
-        "arrives": "online" if fact("online", False) else "at once",
-        "tells": "classes, numbers" if fact("regression", False) else "classes",
-        "costs": fact("costs", None),
+        "carries": method.carries,
+        "target_labels": "some needed" if method.needs_target_labels else "none needed",
+        "columns": "other" if method.other_columns else "same",
+        "arrives": "online" if method.online else "at once",
+        "tells": "classes, numbers" if method.regression else "classes",
+        "costs": method.costs,
     }
 
 

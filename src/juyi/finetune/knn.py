@@ -28,6 +28,7 @@ class KNN(Finetuner):
     """
 
     draws: ClassVar[bool] = False
+    costs: ClassVar[str] = "seconds, once the features are computed"
 
     k: int | None = hyperparameter(
         default=None, help="how many vote; by default half of the smallest class, from 1 to 20", low=1, high=1_000_000

@@ -33,6 +33,7 @@ class NearestCentroid(Finetuner):
     """
 
     draws: ClassVar[bool] = False
+    costs: ClassVar[str] = "seconds, once the features are computed"
 
     def stages(self, net: Network, few: Rows, unlabelled: Rows | None) -> StageGenerator:
         """One step."""

@@ -40,6 +40,7 @@ class Ridge(Finetuner):
     """
 
     draws: ClassVar[bool] = False
+    costs: ClassVar[str] = "seconds, once the features are computed"
 
     strength: float | None = hyperparameter(
         default=None, help="λ, the strength of the regularisation; by default by cross-validation", low=1e-9, high=1e9

@@ -12,7 +12,7 @@ import typing
 from abc import ABC
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from sklearn.base import BaseEstimator
 
@@ -62,8 +62,27 @@ class Method(ABC, BaseEstimator):  # type: ignore[misc]
     """A method: a dataclass of hyperparameters that is a scikit-learn estimator as well.
 
     A subclass needs no decorator: every subclass is made a keyword-only dataclass without `__eq__`, so that
-    identity, `get_params`, `clone` and scikit-learn's repr hold.  Values are checked in `fit`, not before.
+    identity, `get_params`, `clone` and scikit-learn's repr hold.  Values are checked in `fit`, not before.  The class
+    attributes are facts that the map of all methods is made of.
     """
+
+    carries: ClassVar[str | None] = None
+    """What it carries over: instances, features, model (parameters and answers) or relations; None off the map."""
+
+    needs_target_labels: ClassVar[bool] = False
+    """Whether some target labels must be given."""
+
+    other_columns: ClassVar[bool] = False
+    """Whether the target may have other columns than the source."""
+
+    online: ClassVar[bool] = False
+    """Whether it learns on as target rows arrive."""
+
+    regression: ClassVar[bool] = False
+    """Whether it can tell numbers as well as classes."""
+
+    costs: ClassVar[str] = ""
+    """What its time grows with, in a few words."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -39,17 +39,7 @@ class Learner(ClassifierMixin, Method):  # type: ignore[misc]
     batch_coupled: ClassVar[str | None] = "batch norm, where the network has it, sees the rows of one process only"
     """Why many processes do not equal one with a larger batch; None if they do."""
 
-    carries: ClassVar[str | None] = None
-    """What it carries over: instances, features, model (parameters and answers) or relations; None off the map."""
-
-    other_columns: ClassVar[bool] = False
-    """Whether the target may have other columns than the source."""
-
-    online: ClassVar[bool] = False
-    """Whether it learns on as target rows arrive."""
-
     costs: ClassVar[str] = "trains a network"
-    """What its time grows with, in a few words."""
 
     exempt: ClassVar[dict[str, str]] = {}
     """Checks of the contract that the method cannot keep, each with the reason."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
@@ -93,6 +93,11 @@ class OnlineTransfer(ClassifierMixin, Method):  # type: ignore[misc]
         >>> max(zip(model.weights_, model.experts_))[1], model.mistakes_ < 20
         ('source', True)
     """
+
+    carries: ClassVar[str | None] = "model"
+    needs_target_labels: ClassVar[bool] = True
+    online: ClassVar[bool] = True
+    costs: ClassVar[str] = "one pass over the stream"
 
     estimator: Any = dataclasses.field(default=None)
     rate: float = hyperparameter(default=0.5, help="η, how fast weights follow mistakes", low=1e-6, high=100.0)

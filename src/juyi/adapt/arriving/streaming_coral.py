@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
@@ -79,6 +79,10 @@ class StreamingCORAL(ClassifierMixin, Method):  # type: ignore[misc]
         >>> bool((model.predict(moved) == y).mean() > 0.95)
         True
     """
+
+    carries: ClassVar[str | None] = "features"
+    online: ClassVar[bool] = True
+    costs: ClassVar[str] = "one pass over the stream"
 
     estimator: Any = dataclasses.field(default=None)
     memory: float = hyperparameter(

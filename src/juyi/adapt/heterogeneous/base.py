@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
@@ -61,6 +61,11 @@ class Heterogeneous(ClassifierMixin, Method):  # type: ignore[misc]
     A subclass says in `spaces` how rows of both sides come to one space; a model is learnt there from all labelled rows
     of both, either side weighing as much, and works on target rows.
     """
+
+    carries: ClassVar[str | None] = "features"
+    needs_target_labels: ClassVar[bool] = True
+    other_columns: ClassVar[bool] = True
+    costs: ClassVar[str] = "seconds; grows with the rows"
 
     estimator: Any = dataclasses.field(default=None)
     random_state: int = hyperparameter(default=0, help="seed of every draw", low=0, high=2**63 - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import ot.coot
@@ -74,6 +74,8 @@ class COOT(Heterogeneous):
         >>> bool((model.columns_.argmax(0) == order).all())
         True
     """
+
+    costs: ClassVar[str] = "seconds; grows with the square of the rows, of which some are drawn"
 
     entropy: float = hyperparameter(default=0.0, help="weight of the entropy of both plans", low=0.0, high=100.0)
     rows: int = hyperparameter(default=1_000, help="of a side that are matched, at most; drawn", low=2, high=10_000)

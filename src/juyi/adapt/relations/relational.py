@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -58,6 +58,10 @@ class Relational(ClassifierMixin, Method):  # type: ignore[misc]
         >>> model.roles_.tolist()
         ['follows', 'follows', 'follows', 'leads', 'follows']
     """
+
+    carries: ClassVar[str | None] = "relations"
+    other_columns: ClassVar[bool] = True
+    costs: ClassVar[str] = "seconds; grows with the cube of the items"
 
     solver: str = hyperparameter(
         default="gromov_wasserstein",
