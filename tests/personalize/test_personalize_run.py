@@ -162,6 +162,22 @@ def test_a_table_says_in_a_column_whose_a_row_is(monkeypatch):
         assert any("the models of fedproto on disk are networks alone" in note for note in folder.read()["notes"])
 
 
+def test_a_private_run_says_what_it_hides_and_asks_nobody(capsys):
+    """Noise so loud that fine-tuning comes to no numbers did end the run."""
+    pytest.importorskip("opacus")
+    table("clients.csv")
+    hidden = ("--net", "mlp-6", "--batch-norm", "none", "--privacy", "client", "--clip-norm", "1e9", "--noise", "1e6")
+    record = command(*TABLE, *hidden, *QUICK).read()
+    assert record["privacy"]["ditto"]["hides"] == "client" and record["privacy"]["local"]["epsilon"] == 0.0
+    assert record["privacy"]["fedavg"]["spent"][0]["steps"] == 2 == record["traffic"]["fedavg"]["round"]
+    assert record["shared"]["ditto"]["besides"] == {
+        "number_of_rows": False, "mean_loss": False, "held_out_accuracy": False, "scale_of_inputs": True
+    }  # fmt: skip
+    assert "Noise hides whether a client took part" in (Path("run") / "report.html").read_text()
+    assert main(["personalize", *TABLE, "--net", "mlp-6", "--privacy", "client", *QUICK, "--overwrite"]) == 2
+    assert "give --clip-norm, such as 1" in capsys.readouterr().err
+
+
 def test_a_folder_has_a_folder_for_each_client_and_not_all_have_the_same_classes(capsys):
     """Clients with other classes than the first were refused, which is what clients are like."""
     for name, classes in (("ann", ("dog", "cat")), ("bob", ("cat", "eel")), ("cem", ("bee", "eel"))):

@@ -17,6 +17,7 @@ from juyi.personalize import (
     Auto,
     Ditto,
     FedAvg,
+    FedAvgFT,
     FedBABU,
     FedBN,
     FedDBE,
@@ -76,6 +77,16 @@ def test_a_round_in_which_nobody_comes_has_noise_as_well():
     before = found.shared["model"]
     found.next_round()
     assert not torch.equal(found.shared["model"], before) and found.round == 1
+
+
+@pytest.mark.parametrize("kind", [FedAvgFT, FedBABU])
+def test_a_model_drowned_in_noise_is_served_as_it_is_where_fine_tuning_comes_to_no_numbers(kind):
+    """It raised an error, and the run was lost."""
+    found = private(kind, **CLIENT, noise=1e30, rounds=1)
+    found.next_round()
+    found.place(found.client(0))
+    name = next(iter(found.shared))
+    assert torch.equal(found.model[{"model": "all"}.get(name, name)], found.shared[name])
 
 
 # Noise among rows.

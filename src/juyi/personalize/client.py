@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from juyi.errors import DataError
+from juyi.errors import DataError, TrainingDivergedError
 from juyi.nets import TARGET, Network
 from juyi.personalize.private_steps import PoissonBatches, RowPrivacy, gradients_of_rows
 from juyi.personalize.vector import Vector
@@ -160,6 +160,14 @@ class Client:
                 run_stage(run)
                 self._count(run.total_steps, private)
                 self.losses.append(sum(run.mean_losses().values()))
+
+    def tune(self, *trains: nn.Module | Tensor, epochs: int) -> None:
+        """Learn from where the model stands; if that comes to no numbers, the model stays as it was."""
+        before = self.model.copy("all")
+        try:
+            self.learn(*trains, epochs=epochs)
+        except TrainingDivergedError:
+            self.model["all"] = before
 
     def _batches(self, rows: Rows, private: RowPrivacy | None) -> _Some | PoissonBatches:
         """Batches of a client's rows; one that is late makes only a share of the steps."""

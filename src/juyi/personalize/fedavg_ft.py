@@ -39,6 +39,6 @@ class FedAvgFT(FedAvg):
         """v_i ← SGD(w), or w."""
         client.load(shared["model"])
         before = client.right(client.held_out)
-        client.learn(epochs=self.tuning_epochs)
+        client.tune(epochs=self.tuning_epochs)
         if client.right(client.held_out) < before:
             client.load(shared["model"])

@@ -53,4 +53,4 @@ class FedBABU(Personaliser):
         """(φ_i, h_i) ← SGD(φ, h₀)."""
         client.load(client.beginning)
         client.load(shared["body"], "body")
-        client.learn(*((client.net.head,) if self.tunes == "head" else ()), epochs=self.tuning_epochs)
+        client.tune(*((client.net.head,) if self.tunes == "head" else ()), epochs=self.tuning_epochs)
