@@ -104,13 +104,16 @@ def shallow() -> list[str]:
     ]
     grown = [
         f"| `{r['method']}` | {r['rows']:,} | {r['seconds']:.1f} s | {r['peak_gib']:.2f} GiB |"
-        for r in found.get("growth", {}).get("results", [])
-        if "seconds" in r
+        for name, record in found.items()
+        for r in record["results"]
+        if name.startswith("growth") and "seconds" in r
     ]
     pairs = [
         f"| {r['source']} → {r['target']} | {r['accuracy']['source_only']:.3f} | {max(r['accuracy'].values()):.3f} | "
         f"`{r['chosen']}` {r['accuracy'][r['chosen']]:.3f} | {r['accuracy'][r['serves']]:.3f} |"
-        for r in found.get("digits", {}).get("results", [])
+        for name, record in found.items()
+        for r in record["results"]
+        if name.startswith("digits")
     ]
     lead = (
         "`python bench/shallow.py synthetic`; accuracy on the target, means over seeds, without transfer and with it."

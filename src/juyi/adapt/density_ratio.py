@@ -15,6 +15,8 @@ from juyi.adapt.shallow import Shallow, Solved
 from juyi.training import hyperparameter
 
 FOLDS = 5
+MOST_ROWS = 10_000
+"""Of a large domain so many rows, drawn, suffice to tell it from another."""
 
 
 class DensityRatio(Shallow):
@@ -24,8 +26,8 @@ class DensityRatio(Shallow):
 
     The odds of a row come from a classifier that has not seen it (in five parts), since one that has would know where
     it was.  By default it is logistic regression on columns and their squares, which is right where both domains are
-    normal with columns of their own; `classifier` takes another.  For targets that are the source seen more often in
-    some places: the label of a place must be the same in both.
+    normal with columns of their own; `classifier` takes another.  It learns from at most 10,000 rows of a domain.  For
+    targets that are the source seen more often in some places: the label of a place must be the same in both.
 
     Source: S. Bickel, M. Brückner and T. Scheffer, "Discriminative Learning for Differing Training and Test
     Distributions", ICML 2007.
@@ -49,17 +51,22 @@ class DensityRatio(Shallow):
 
     def solve(self, given: Samples) -> Solved:
         """Weigh the source."""
-        n, m = len(given.source), len(given.target)
-        x = np.concatenate([given.source, given.target])
-        if self.classifier is None:
-            x = np.concatenate([x, x**2], 1)
-        domain = np.repeat([0, 1], [n, m])
+        draws, told = given.draws(), np.empty(len(given.source))
+        source, target = (draws.permutation(len(x))[:MOST_ROWS] for x in (given.source, given.target))
+        n, m = len(source), len(target)
+        x, domain = self.seen(np.concatenate([given.source[source], given.target[target]])), np.repeat([0, 1], [n, m])
         model = LogisticRegression(max_iter=1_000) if self.classifier is None else clone(self.classifier)
         if (folds := min(FOLDS, n, m)) > 1:
-            parts = StratifiedKFold(folds, shuffle=True, random_state=given.draws().integers(2**31))
-            told = cross_val_predict(model, x, domain, cv=parts, method="predict_proba")[:n, 1]
+            parts = StratifiedKFold(folds, shuffle=True, random_state=int(draws.integers(2**31)))
+            told[source] = cross_val_predict(model, x, domain, cv=parts, method="predict_proba")[:n, 1]
         else:
             given.remark("the target has one row, so the classifier that tells the domains apart has seen every row")
-            told = model.fit(x, domain).predict_proba(x[:n])[:, 1]
+            told[source] = model.fit(x, domain).predict_proba(x[:n])[:, 1]
+        if len(others := np.setdiff1d(np.arange(len(told)), source)):  # which a classifier of all drawn has not seen
+            told[others] = model.fit(x, domain).predict_proba(self.seen(given.source[others]))[:, 1]
         told = np.clip(told, max(self.clip, 1e-12), 1.0 - max(self.clip, 1e-12))
         return self.solved(given, weights=n / m * told / (1.0 - told))
+
+    def seen(self, x: np.ndarray) -> np.ndarray:
+        """Rows as the classifier sees them."""
+        return np.concatenate([x, x**2], 1) if self.classifier is None else x

@@ -13,6 +13,8 @@ from juyi.training import hyperparameter
 
 FOLDS = 5
 TOLERANCE = 1e-3
+MOST_ROWS = 5_000
+"""Of a large target so many rows, drawn, suffice to see how likely it is."""
 
 
 def expectation_maximisation(
@@ -71,7 +73,8 @@ class KLIEP(Shallow):
 
     def solve(self, given: Samples) -> Solved:
         """Weigh the source."""
-        draws, target = given.draws(), given.target
+        draws = given.draws()
+        target = given.target[draws.permutation(len(given.target))[:MOST_ROWS]]
         chosen = target[draws.permutation(len(target))[: self.centres]]
         distances = [squared_distances(x, chosen) for x in (given.source, target)]
         median = median_distance(distances[1] if len(target) > 1 else distances[0])
