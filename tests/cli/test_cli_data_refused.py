@@ -115,7 +115,7 @@ def test_folders_that_cannot_be_used(folders, refused, arguments, words):
         ("gap.csv", "a.csv", [], ["gap.csv, line 5: column length holds nothing", "features are numbers"]),
         ("a.csv", "wide.csv", [], ["a.csv has 2 features and wide.csv 3", "the same columns, in the same order"]),
         ("a.csv", "swapped.csv", [], ["swapped.csv", "width", "length", "the same columns"]),
-        ("rated.csv", "a.csv", [], ["rated.csv", "labels are numbers", "bin them first"]),
+        ("rated.csv", "a.csv", [], ["rated.csv", "labels are continuous numbers", "bin them first"]),
         ("mixed.csv", "a.csv", [], ["mixed.csv, line 6: column kind holds '7', a number", "words for all rows"]),
         ("a.csv", "a.csv", ["--label", "knid"], ["a.csv: there is no column knid for the labels", "mean kind?"]),
         ("a.csv", "plain.csv", ["--test", "plain.csv"], ["plain.csv", "there is no column kind"]),
