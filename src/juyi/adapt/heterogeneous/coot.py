@@ -67,9 +67,9 @@ class COOT(Heterogeneous):
     Example:
         >>> from juyi.data import as_domain
         >>> rng = np.random.default_rng(0)
-        >>> y = np.arange(40) % 2
-        >>> x, order = rng.normal(size=(40, 6)) + y[:, None], rng.permutation(6)
-        >>> few = [label if row < 4 else None for row, label in enumerate(y)]
+        >>> y = np.arange(60) % 2
+        >>> x, order = rng.normal(size=(60, 6)) + np.outer(y, np.arange(6)), rng.permutation(6)
+        >>> few = [label if row < 8 else None for row, label in enumerate(y)]
         >>> model = COOT().fit(x, y, target=as_domain(x[:, order], few))
         >>> bool((model.columns_.argmax(0) == order).all())
         True
