@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import ClassVar
 
 import numpy as np
@@ -34,9 +35,12 @@ def transport_plan(
     added, plan, error = np.zeros_like(cost), np.full((n, m), 1.0 / (n * m)), np.inf
     for _ in range(rounds if classes > 0 else 1):
         told = cost + classes * added
-        plan = ot.bregman.sinkhorn_stabilized(
-            ot.unif(n), ot.unif(m), told, entropy, numItermax=500, stopThr=1e-5, warn=False
-        )
+        sides, options = (ot.unif(n), ot.unif(m), told, entropy), {"numItermax": 500, "stopThr": 1e-5, "warn": False}
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            plan = ot.bregman.sinkhorn_stabilized(*sides, **options)
+        if not np.isfinite(plan).all():  # far rows; in logarithms it is slower, and never breaks
+            plan = ot.bregman.sinkhorn_log(*sides, **options)
         error = float(np.abs(plan.sum(1) * n - 1.0).max())
         mass = np.maximum(one_hot.T @ plan, 1e-12 / m) * m
         added = one_hot @ (0.5 / np.sqrt(mass))
