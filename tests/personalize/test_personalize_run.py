@@ -124,7 +124,7 @@ def test_killed_again_and_again_and_resumed_the_same_models(tmp_path):
                  "--method", "feddbe", "--participation", "0.7", "--newcomers", "1", *QUICK]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent / "training"), environment.get("PYTHONPATH", "")])
-    script = [sys.executable, str(HERE / "lives.py"), "6,4,14,34"]
+    script = [sys.executable, str(HERE / "lives.py"), "10,23,27,27"]
     done = subprocess.run([*script, *arguments], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     one, other = (RunFolder(tmp_path / name / "run") for name in ("whole", "killed"))

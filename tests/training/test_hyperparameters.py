@@ -9,6 +9,7 @@ import torch
 from sklearn.base import clone
 
 from juyi.adapt import DANN, METHODS, Adapter
+from juyi.adapt.shallow import Shallow
 from juyi.errors import InputError, SettingError
 from juyi.training import Method, check_known, declared, hyperparameter, plain_type
 
@@ -110,7 +111,9 @@ def test_every_method_is_such_a_citizen(name):
     method.check_hyperparameters()
     assert clone(method).get_params() == method.get_params()
     assert repr(method) == f"{METHODS[name].__name__}()"
-    assert set(method.get_params()) - {"estimator", "classifier"} == set(declared(METHODS[name]))  # no words
+    objects = {"estimator", "classifier"} & set(method.get_params())  # of shallow methods, and no words to be typed
+    assert not objects or issubclass(METHODS[name], Shallow)
+    assert set(method.get_params()) == set(declared(METHODS[name])) | objects
     for field in declared(METHODS[name]).values():
         assert field.metadata["help"] and "\n" not in field.metadata["help"]
         if field.metadata["choices"]:

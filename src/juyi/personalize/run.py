@@ -245,8 +245,8 @@ class Work:
             names = [client.name for client in self.known.clients]
             going = [one for one in self.plan if not self.plan[one].learns_like]
             progress = Progress(self.folder, name, going, federation, names, self.show)
-            every = 30.0 if self.engine.here else 0.0  # clients elsewhere forget what an older round would need
-            learn_recorded(self.folder, self.record, name, train, self.console, [progress], every)
+            elsewhere = not self.engine.here  # clients elsewhere forget what an older round would need
+            learn_recorded(self.folder, self.record, name, train, self.console, [progress], at_every_step=elsewhere)
         else:
             train(None, None)
         return federation

@@ -188,7 +188,7 @@ def learn_recorded(
     learn: Callable[[Watcher, Checkpoint], Method],
     console: Console,
     watchers: Sequence[Watcher] = (),
-    every: float = 30.0,
+    at_every_step: bool = False,
 ) -> None:
     """Let a model learn, watched and stored; write down how long it took, what it remarks, or why it failed.
 
@@ -199,12 +199,13 @@ def learn_recorded(
         learn: lets it learn under a watcher, with a checkpoint, and returns the method.
         console: where progress is shown.
         watchers: who looks on besides.
-        every: seconds between two checkpoints.
+        at_every_step: store after each step, and not every now and then.
     """
     log, bar = Log(folder.log, model), Bar(console, model)
     watcher = Together([Remember(folder, record, console), log, *watchers, bar])
+    place = folder.checkpoint / model
     try:
-        method = learn(watcher, Checkpoint(folder.checkpoint / model, every))
+        method = learn(watcher, Checkpoint(place, every=0.0) if at_every_step else Checkpoint(place))
     except JuyiError as error:
         record.update(status="failed", error=str(error))
         folder.write(record)
