@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from juyi.errors import WriteError
 from juyi.measure.figures import clean
 from juyi.personalize.federation import Federation
 from juyi.runs import RunFolder
-from juyi.runs.files import read_json, write_json
+from juyi.runs.files import Lines, read_json, write_json
 from juyi.training import Silent, StageRun
 from juyi.training.machine import now
 
@@ -47,39 +44,29 @@ class Progress(Silent):
     ) -> None:
         self.folder, self.name, self.plan, self.federation = folder, name, list(plan), federation
         self.names, self.show, self.every, self.clock = [clean(name) for name in names], show, every, clock
-        self.path = folder.path / "participation.jsonl"
+        self.lines = Lines(folder.path / "participation.jsonl")
         self._begun = self._since = self._written = clock() - every
         self._first = 0
-        self._rewound: int | None = None
         federation.listener = self.moved
 
     def stage_begins(self, run: StageRun) -> None:
         """The clock starts; what a killed run wrote too far is cut off."""
         self._begun = self._since = self.clock()
         self._first = self.federation.round
-        if self._rewound is not None and self.path.exists():
-            os.truncate(self.path, min(self._rewound, self.path.stat().st_size))
-        self._rewound = None
+        self.lines.cut()
 
     def step_done(self, run: StageRun) -> None:
         """Write down who was there in the round."""
-        federation, there = self.federation, self.federation.attendance
+        federation = self.federation
         passed = self.clock() - self._since
         self._since += passed
         told = self._told()
         line = {
-            "model": self.name, "round": federation.round, "answered": list(there.answered), "late": list(there.late),
-            "lost": list(there.lost), "refused": list(there.refused), "held_out": told,
+            "model": self.name, "round": federation.round, **self._there(), "held_out": told,
             "looked": None if told is None else list(federation.looked), "seconds": round(passed, 3),
         }  # fmt: skip
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise WriteError(
-                f"{self.path}: cannot be written ({error.strerror}); free some space, then juyi resume"
-            ) from error
-        self._write({"answered": there.answered, "late": there.late, "lost": there.lost, "refused": there.refused})
+        self.lines.add(line)
+        self._write(self._there())
 
     def moved(self, answered: Sequence[int], waiting: Sequence[int], refused: Sequence[int] = ()) -> None:
         """Within a round: who has answered, and for whom it waits."""
@@ -88,17 +75,15 @@ class Progress(Silent):
     def stage_ends(self, run: StageRun) -> None:
         """Write where it stands, however short ago that was done."""
         self._written = -self.every + self._written
-        there = self.federation.attendance
-        self._write({"answered": there.answered, "late": there.late, "lost": there.lost, "refused": there.refused})
+        self._write(self._there())
 
     def mark(self) -> dict[str, Any]:
         """The size of the file of participations."""
-        written = self.path.stat().st_size if self.path.exists() else 0
-        return {"participation": written if self._rewound is None else self._rewound}
+        return {"participation": self.lines.size}
 
     def rewind(self, mark: dict[str, Any]) -> None:
         """Take note of the size that the file had; it is cut when the next stage begins."""
-        self._rewound = int(mark["participation"])
+        self.lines.rewind(int(mark["participation"]))
 
     @staticmethod
     def finish(folder: RunFolder, show: Show | None) -> None:
@@ -110,12 +95,17 @@ class Progress(Silent):
             if show:
                 show(folder, content)
 
+    def _there(self) -> dict[str, list[int]]:
+        """Who was there in the last round, and how."""
+        there = self.federation.attendance
+        return {how: list(getattr(there, how)) for how in ("answered", "late", "lost", "refused")}
+
     def _told(self) -> float | None:
         """How held-out rows are told after this round, if they were asked."""
         looks = self.federation.looks
         return float(looks[-1][1]) if looks and looks[-1][0] == self.federation.round else None
 
-    def _write(self, standing: dict[str, Sequence[int]]) -> None:
+    def _write(self, standing: Mapping[str, Sequence[int]]) -> None:
         at = self.clock()
         if at - self._written < self.every:
             return

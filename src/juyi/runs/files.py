@@ -76,6 +76,49 @@ def read_json(path: Path) -> Any:
         raise ForeignFileError(f"{path}: is not a JSON file that Juyi wrote ({error})") from error
 
 
+class Lines:
+    """A file of JSON lines that grows; on resuming, what a killed run wrote too far is cut off.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rewound: int | None = None
+
+    @property
+    def size(self) -> int:
+        """The bytes that are there, or will be when what was written too far is cut off."""
+        if self._rewound is not None:
+            return self._rewound
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def rewind(self, size: int) -> None:
+        """Take note of the size that the file had; `cut` brings it back to that."""
+        self._rewound = size
+
+    def cut(self) -> None:
+        """Cut off what was written too far, if that was noted."""
+        if self._rewound is not None and self.path.exists():
+            os.truncate(self.path, min(self._rewound, self.path.stat().st_size))
+        self._rewound = None
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Write a line behind the others.
+
+        Raises:
+            WriteError: the disk is full, or the file cannot be written.
+        """
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise WriteError(
+                f"{self.path}: cannot be written ({error.strerror}); free some space, then juyi resume"
+            ) from error
+
+
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], note: Mapping[str, Any] | None = None) -> None:
     """Write tensors as safetensors, in one piece, with a note (anything JSON) in the same file's header.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,9 +12,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from juyi.errors import WriteError
 from juyi.nets import SOURCE, TARGET, Network
-from juyi.runs.files import write_tensors
+from juyi.runs.files import Lines, write_tensors
 from juyi.training.batches import Rows
 from juyi.training.learn import Silent, Watcher
 from juyi.training.serving import compute
@@ -63,10 +60,9 @@ class Log(Silent):
     """
 
     def __init__(self, path: Path, model: str) -> None:
-        self.path, self.model = path, model
+        self.lines, self.model = Lines(path), model
         self.seconds = 0.0
         self._since = time.monotonic()
-        self._rewound: int | None = None
 
     def stage_begins(self, run: StageRun) -> None:
         """The clock starts; what a killed run wrote too far is cut off.
@@ -74,9 +70,7 @@ class Log(Silent):
         Not before: a model that is finished is replayed too, and the lines after its own are another model's.
         """
         self._since = time.monotonic()
-        if self._rewound is not None and self.path.exists():
-            os.truncate(self.path, min(self._rewound, self.path.stat().st_size))
-        self._rewound = None
+        self.lines.cut()
 
     def step_done(self, run: StageRun) -> None:
         """Write a line at the end of an epoch."""
@@ -95,22 +89,16 @@ class Log(Silent):
             "learning_rate": run.recipes[0].rate(run.progress) if run.recipes else None,
             "seconds": round(self.seconds, 2),
         }
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise WriteError(
-                f"{self.path}: cannot be written ({error.strerror}); free some space, then juyi resume"
-            ) from error
+        self.lines.add(line)
 
     def mark(self) -> dict[str, Any]:
         """The size of the file, and the seconds of training so far."""
-        written = self.path.stat().st_size if self.path.exists() else 0
-        return {"size": written if self._rewound is None else self._rewound, "seconds": self.seconds}
+        return {"size": self.lines.size, "seconds": self.seconds}
 
     def rewind(self, mark: dict[str, Any]) -> None:
         """Take note of the size that the file had; it is cut when the next stage begins."""
-        self.seconds, self._rewound = float(mark["seconds"]), int(mark["size"])
+        self.seconds = float(mark["seconds"])
+        self.lines.rewind(int(mark["size"]))
 
 
 class Records(Silent):
