@@ -112,3 +112,12 @@ def tell_of_columns(given: Samples, spread: np.ndarray, rows: np.ndarray) -> Non
         given.remark(f"{len(constant):,} of {given.columns:,} columns are constant in the source, and so tell nothing")
     if given.columns >= len(given.source):
         given.remark(f"there are {given.columns:,} columns, but {len(given.source):,} labelled source rows")
+
+
+def classes_of(source: Domain, y: Any) -> np.ndarray:
+    """The classes as the labels were written, where all are written alike."""
+    names = np.asarray(source.classes)
+    if y is None or not source.labelled.all():
+        return names
+    written = np.unique(np.asarray(y))
+    return written if tuple(map(str, written)) == tuple(source.classes or ()) else names

@@ -147,3 +147,16 @@ def some(index: np.ndarray, most: int = MOST_ROWS) -> np.ndarray:
     """
     chosen: np.ndarray = index[np.linspace(0, len(index) - 1, min(most, len(index))).astype(np.int64)]
     return chosen
+
+
+def probabilities(model: Any, x: np.ndarray, classes: int) -> np.ndarray:
+    """The probabilities of all classes, n×C; 0 for those that the model does not know.
+
+    Raises:
+        SettingError: the model tells none.
+    """
+    if not hasattr(model, "predict_proba"):
+        raise SettingError(f"estimator: {type(model).__name__} has no predict_proba, which this method needs")
+    found = np.zeros((len(x), classes))
+    found[:, model.classes_] = model.predict_proba(x)
+    return found

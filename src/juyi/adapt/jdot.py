@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from juyi.adapt.label_shift import probabilities
+from juyi.adapt.heads import probabilities
 from juyi.adapt.ot import OT, drawn, median_cost
 from juyi.adapt.samples import Map, Samples
 from juyi.adapt.shallow import Shallow, Solved

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
+from juyi.adapt.heads import probabilities
 from juyi.adapt.samples import Samples
 from juyi.adapt.shallow import Shallow, Solved
-from juyi.errors import SettingError
 
 FOLDS = 5
 
@@ -51,16 +51,3 @@ class LabelShift(Shallow):
         given.remark(f"estimated shares of the classes in the target, in their order: {told_of}")
         prior = counts / counts.sum()
         return self.solved(given, weights=(shares / np.maximum(prior, 1e-300))[given.labels])
-
-
-def probabilities(model: Any, x: np.ndarray, classes: int) -> np.ndarray:
-    """The probabilities of all classes, n×C; 0 for those that the model does not know.
-
-    Raises:
-        SettingError: the model tells none.
-    """
-    if not hasattr(model, "predict_proba"):
-        raise SettingError(f"estimator: {type(model).__name__} has no predict_proba, which this method needs")
-    found = np.zeros((len(x), classes))
-    found[:, model.classes_] = model.predict_proba(x)
-    return found

@@ -17,6 +17,7 @@ from torch import nn
 
 from juyi.adapt.arrays import are_images, read_rows, read_source, read_target, samples
 from juyi.adapt.base import Adapter
+from juyi.adapt.heads import probabilities
 from juyi.adapt.in_network import Remarks, featured, put_solution
 from juyi.adapt.samples import Map, Samples, effective_rows
 from juyi.adapt.source_only import SourceOnly, supervised
@@ -191,10 +192,7 @@ class Shallow(Adapter):
             return super().predict_proba(X)
         if not len(self.classes_) or not hasattr(self.model_, "predict_proba"):
             raise SettingError("the model tells no probabilities; use predict, or an estimator that has predict_proba")
-        x = self.transform(X)
-        found = np.zeros((len(x), len(self.classes_)))
-        found[:, self.model_.classes_] = self.model_.predict_proba(x)
-        return found
+        return probabilities(self.model_, self.transform(X), len(self.classes_))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the accuracy on labelled target rows; for numbers R², 1 − Σ(y − ŷ)² / Σ(y − ȳ)²."""

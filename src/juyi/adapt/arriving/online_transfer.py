@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from juyi.adapt.arriving.drift import PageHinkley
 from juyi.adapt.arriving.rows import labels_of, rows_of, source_of
+from juyi.adapt.heads import probabilities
 from juyi.errors import DataError, SettingError
 from juyi.training.hyperparameters import Method, hyperparameter
 
@@ -210,9 +211,7 @@ class OnlineTransfer(ClassifierMixin, Method):  # type: ignore[misc]
         return np.array([place[label] for label in given.tolist()], int)
 
     def _source_shares(self, rows: np.ndarray) -> np.ndarray:
-        shares = np.zeros((len(rows), len(self.classes_)))
-        shares[:, self.source_model_.classes_] = self.source_model_.predict_proba(rows[:, : self.n_features_in_])
-        return shares
+        return probabilities(self.source_model_, rows[:, : self.n_features_in_], len(self.classes_))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the weighted shares of the classes, N×C."""

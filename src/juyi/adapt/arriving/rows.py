@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from juyi.adapt.arrays import classes_of
 from juyi.data import align, as_domain
 from juyi.data.domain import Domain
 from juyi.errors import DataError
@@ -23,10 +24,7 @@ def source_of(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, Domai
     known = domain.labelled
     if domain.classes is None or len(np.unique(domain.y[known])) < 2:
         raise DataError(f"{domain.name}: needs labels of two classes at least")
-    names = np.asarray(domain.classes)
-    if y is not None and known.all() and tuple(map(str, written := np.unique(np.asarray(y)))) == domain.classes:
-        names = written
-    return domain.x[known].astype(np.float64), domain.y[known], names, domain
+    return domain.x[known].astype(np.float64), domain.y[known], classes_of(domain, y), domain
 
 
 def labels_of(target: Any, source: Domain) -> tuple[np.ndarray, np.ndarray]:

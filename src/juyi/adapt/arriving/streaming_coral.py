@@ -11,6 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from juyi.adapt.arriving.rows import rows_of, source_of
+from juyi.adapt.covariances import shrunk
+from juyi.adapt.heads import probabilities
 from juyi.errors import DataError
 from juyi.training.hyperparameters import Method, hyperparameter
 
@@ -43,14 +45,12 @@ class Moments:
 
 
 def powered(covariance: np.ndarray, exponent: float, shrinkage: float) -> np.ndarray:
-    """Return a power of (1 − κ) C + κ tr(C)/d · 1, symmetric.
+    """Return a power of a shrunk covariance, symmetric; directions without variance get a little of it.
 
     >>> powered(np.diag([4.0, 9.0]), 0.5, 0.0).tolist()
     [[2.0, 0.0], [0.0, 3.0]]
     """
-    d = len(covariance)
-    mixed = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / d * np.eye(d)
-    values, vectors = np.linalg.eigh(mixed)
+    values, vectors = np.linalg.eigh(shrunk(covariance, shrinkage))
     values = np.maximum(values, 1e-10 * max(float(values.max()), 1e-300))
     found: np.ndarray = (vectors * values**exponent) @ vectors.T
     return found
@@ -142,6 +142,4 @@ class StreamingCORAL(ClassifierMixin, Method):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, N×C."""
-        found = np.zeros((len(x := self.transform(X)), len(self.classes_)))
-        found[:, self.model_.classes_] = self.model_.predict_proba(x)
-        return found
+        return probabilities(self.model_, self.transform(X), len(self.classes_))

@@ -13,6 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from juyi.adapt.arrays import classes_of
+from juyi.adapt.heads import probabilities
+from juyi.adapt.samples import scale_of
 from juyi.data import as_domain
 from juyi.data.classes import adopt_classes
 from juyi.data.domain import Domain
@@ -126,8 +129,9 @@ class Heterogeneous(ClassifierMixin, Method):  # type: ignore[misc]
                 "some labels of the target, or pairs"
             )
         known = source.labelled
-        self.scale_ = scale_of(target.x)
-        mean, spread = scale_of(source.x)
+        there, here = (side.x.astype(np.float64) for side in (source, target))
+        self.scale_ = scale_of(here)
+        mean, spread = scale_of(there)
         number = np.cumsum(known) - 1  # pairs with unlabelled source rows are of no use to a model of labels
         paired = paired[known[paired[:, 0]]]
         labels, labelled = np.where(target.labelled, target.y, 0).astype(np.int64), target.labelled.copy()
@@ -135,8 +139,7 @@ class Heterogeneous(ClassifierMixin, Method):  # type: ignore[misc]
             if not labelled[other]:
                 labels[other], labelled[other] = source.y[row], True
         return TwoKinds(
-            (source.x[known].astype(np.float64) - mean) / spread, source.y[known].astype(np.int64),
-            (target.x.astype(np.float64) - self.scale_[0]) / self.scale_[1],
+            (there[known] - mean) / spread, source.y[known].astype(np.int64), (here - self.scale_[0]) / self.scale_[1],
             labels, labelled, np.stack([number[paired[:, 0]], paired[:, 1]], 1), len(source.classes), self.random_state,
         )  # fmt: skip
 
@@ -158,9 +161,7 @@ class Heterogeneous(ClassifierMixin, Method):  # type: ignore[misc]
         x = self.transform(X)
         if not hasattr(self.model_, "predict_proba"):
             raise SettingError("the estimator tells no probabilities; use predict, or another estimator")
-        found = np.zeros((len(x), len(self.classes_)))
-        found[:, self.model_.classes_] = self.model_.predict_proba(x)
-        return found
+        return probabilities(self.model_, x, len(self.classes_))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the accuracy on target rows; a `Domain` brings its labels."""
@@ -189,23 +190,3 @@ def read_pairs(pairs: Any, rows: int, target_rows: int) -> np.ndarray:
     if len(found) and ((found < 0).any() or (found.max(0) >= (rows, target_rows)).any()):
         raise DataError(f"pairs: name rows that are not there; the source has {rows:,}, the target {target_rows:,}")
     return found.astype(np.int64)
-
-
-def scale_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and spread of columns; a column that is constant has spread 1.
-
-    >>> [part.tolist() for part in scale_of(np.array([[1.0, 5.0], [3.0, 5.0]]))]
-    [[2.0, 5.0], [1.0, 1.0]]
-    """
-    x = x.astype(np.float64)
-    mean, spread = x.mean(0), x.std(0)
-    return mean, np.where(spread > 1e-7 * np.maximum(1.0, np.abs(mean)), spread, 1.0)
-
-
-def classes_of(source: Domain, y: Any) -> np.ndarray:
-    """The classes as the labels were written, where all are written alike."""
-    names = np.asarray(source.classes)
-    if y is None or not source.labelled.all():
-        return names
-    written = np.unique(np.asarray(y))
-    return written if tuple(map(str, written)) == tuple(source.classes or ()) else names

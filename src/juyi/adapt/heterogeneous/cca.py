@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from juyi.adapt.covariances import power, shrunk
 from juyi.adapt.heterogeneous.base import Heterogeneous, Space, TwoKinds
 from juyi.errors import DataError
 from juyi.training.hyperparameters import hyperparameter
@@ -29,17 +30,9 @@ def canonical_directions(
 
     Source: H. Hotelling, "Relations between two sets of variates", Biometrika 1936; shrunk: H. D. Vinod, 1976.
     """
-    root_source, root_target = (inverse_root(c, shrinkage) for c in (c_source, c_target))
+    root_source, root_target = (power(shrunk(c, shrinkage), -0.5, least=1e-10) for c in (c_source, c_target))
     u, correlation, v = np.linalg.svd(root_source @ c_both @ root_target, full_matrices=False)
     return root_source @ u, root_target @ v.T, correlation
-
-
-def inverse_root(c: np.ndarray, shrinkage: float) -> np.ndarray:
-    """Return C̃^(−½); directions without variance are left out."""
-    values, vectors = np.linalg.eigh((1 - shrinkage) * c + shrinkage * np.trace(c) / len(c) * np.eye(len(c)))
-    kept = values > 1e-10 * values.max()
-    root: np.ndarray = (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T
-    return root
 
 
 class CCA(Heterogeneous):
