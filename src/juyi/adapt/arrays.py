@@ -115,9 +115,14 @@ def tell_of_columns(given: Samples, spread: np.ndarray, rows: np.ndarray) -> Non
 
 
 def classes_of(source: Domain, y: Any) -> np.ndarray:
-    """The classes as the labels were written, where all are written alike."""
-    names = np.asarray(source.classes)
-    if y is None or not source.labelled.all():
+    """The classes as the labels were written, in the order of the codes, where all are written alike; none for numbers.
+
+    Example:
+        >>> classes_of(as_domain(np.eye(3), [10, 9, 9]), [10, 9, 9]).tolist()
+        [9, 10]
+    """
+    names = np.asarray(source.classes or ())
+    if y is None or source.classes is None or not source.labelled.all():
         return names
-    written = np.unique(np.asarray(y))
-    return written if tuple(map(str, written)) == tuple(source.classes or ()) else names
+    written = np.unique(np.asarray(plain(y)))
+    return written if len(written) == len(names) else names

@@ -15,13 +15,12 @@ from sklearn.utils import Tags, TransformerTags
 from sklearn.utils.validation import has_fit_parameter
 from torch import nn
 
-from juyi.adapt.arrays import are_images, read_rows, read_source, read_target, samples
+from juyi.adapt.arrays import are_images, classes_of, read_rows, read_source, read_target, samples
 from juyi.adapt.base import Adapter
 from juyi.adapt.heads import probabilities
 from juyi.adapt.in_network import Remarks, featured, put_solution
 from juyi.adapt.samples import Map, Samples, effective_rows
 from juyi.adapt.source_only import SourceOnly, supervised
-from juyi.data.arrays import plain
 from juyi.data.domain import Domain
 from juyi.errors import SettingError
 from juyi.nets import SOURCE, TARGET, Network
@@ -296,12 +295,3 @@ def usable(given: Samples, weights: np.ndarray) -> np.ndarray:
     told = f"the weights of {n:,} source rows amount to {rows:,.1f} rows of even weight"
     given.remark(told + (": the model is little more than those few" if few else ""), alarm=few)
     return weights
-
-
-def classes_of(source: Domain, y: object) -> np.ndarray:
-    """The classes as the labels were written, in the order of the codes; none for numbers."""
-    names = np.asarray(source.classes or ())
-    if y is None or source.classes is None or not source.labelled.all():
-        return names
-    written = np.unique(np.asarray(plain(y)))
-    return written if len(written) == len(names) else names

@@ -1,4 +1,4 @@
-"""`juyi adapt SOURCE TARGET`: learn from labels there, work here; see `online.py` and `relations.py` beside it."""
+"""`juyi adapt SOURCE TARGET`: learn from labels there, work here; streams, relations and estimators stand beside it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 from cyclopts import App
 
 from juyi import adapt
-from juyi.cli import online, options, relations
+from juyi.adapt import estimators as adapt_estimators
+from juyi.cli import estimators, online, options, relations
 from juyi.report import summary_lines, write_report
 from juyi.runs import RunFolder
 from juyi.training import join_processes
 
 DEFAULT = "dann"
+ELSEWHERE = (relations.METHOD, *adapt_estimators.METHODS)
+"""Methods that hold no network, and have options of their own."""
 REQUEST = (
     "source", "target", "test", "target_labels", "label", "size", "intersect_classes", "skip_bad", "unknown", "rehearse"
 )  # fmt: skip
@@ -26,6 +29,8 @@ def register(app: App, arguments: Sequence[str]) -> None:
         return online.register(app, arguments, finish)
     if relations.is_wanted(arguments):
         return relations.register(app, arguments)
+    if estimators.is_wanted(arguments):
+        return estimators.register(app, arguments)
     online.check_not_meant(arguments)
     name = DEFAULT
     if arguments and arguments[0] == "adapt":
@@ -47,7 +52,7 @@ def register(app: App, arguments: Sequence[str]) -> None:
             "labelled data: a folder, a file, or NAME@SPLIT; or a finished run (--online, source-free methods)",
         ),
         options.argument("target", "data of the place where the model has to work; or --online STREAM"),
-        options.option("method", str, DEFAULT, f"how to adapt: {', '.join(adapt.METHODS)}"),
+        options.option("method", str, DEFAULT, f"how to adapt: {', '.join((*adapt.METHODS, *ELSEWHERE))}"),
         options.option("test", str | None, None, "labelled data of the target, scored once, at the end"),
         options.option("target_labels", str, "0", "target labels to use: 0, N a class, all, or a CSV (name,label)"),
         options.option(

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from juyi import adapt, distill, finetune, personalize, pretrain
-from juyi.adapt import arriving, heterogeneous, online, relations
+from juyi.adapt import arriving, forests, heterogeneous, online, relations
 from juyi.cli import options
 from juyi.cli.kinds import QUESTIONS, asked_of, fitting, kind_of
 from juyi.errors import SettingError, nearest
@@ -23,6 +23,7 @@ ROOMS: dict[str, dict[str, type[Method]]] = {
     "adapt.relations": dict(relations.METHODS),
     "adapt.heterogeneous": dict(heterogeneous.METHODS),
     "adapt.arriving": dict(arriving.METHODS),
+    "adapt.forests": dict(forests.METHODS),
     "distill": dict(distill.METHODS),
     "pretrain": dict(pretrain.METHODS),
     "finetune": dict(finetune.METHODS),

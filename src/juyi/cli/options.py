@@ -153,13 +153,23 @@ def named_method(arguments: Sequence[str], methods: Mapping[str, type[Method]], 
     Raises:
         SettingError: there is no such method; the nearest is named.
     """
-    name, where = value_of(arguments, "--method"), "--method"
-    if name is None and (path := value_of(arguments, "--config")):
-        name, where = read_config(Path(path)).get("method"), f"--config {path}: method"
+    name, where = _method_and_where(arguments)
     name = default if name is None else str(name)
     if name not in methods:
         raise SettingError(f"{where} {name}: there is no such method; {nearest(name, methods)}")
     return name
+
+
+def method_asked_for(verb: str, arguments: Sequence[str]) -> str | None:
+    """The method that a verb's arguments, or the YAML file that they name, ask for; None if they name none."""
+    return _method_and_where(arguments)[0] if arguments and arguments[0] == verb else None
+
+
+def _method_and_where(arguments: Sequence[str]) -> tuple[Any, str]:
+    name = value_of(arguments, "--method")
+    if name is None and (path := value_of(arguments, "--config")):
+        return read_config(Path(path)).get("method"), f"--config {path}: method"
+    return name, "--method"
 
 
 def register(

@@ -12,7 +12,6 @@ from cyclopts import App
 from juyi.adapt import relations
 from juyi.cli import options
 from juyi.cli.compare import printable
-from juyi.cli.config import read_config
 from juyi.errors import SettingError
 from juyi.report import write_relations
 
@@ -22,12 +21,7 @@ PAGE = "report.html"
 
 def is_wanted(arguments: Sequence[str]) -> bool:
     """Tell whether the method is named, on the command line or in the YAML file that it names."""
-    if not arguments or arguments[0] != "adapt":
-        return False
-    name = options.value_of(arguments, "--method")
-    if name is None and (path := options.value_of(arguments, "--config")):
-        name = read_config(Path(path)).get("method")
-    return name == METHOD
+    return options.method_asked_for("adapt", arguments) == METHOD
 
 
 def register(app: App, arguments: Sequence[str]) -> None:

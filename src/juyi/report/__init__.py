@@ -1,5 +1,6 @@
 """Renders report.html, comparison.html, measure.html, and the lines that the command prints.  Imports no room."""
 
+from juyi.report.answers_page import write_answers
 from juyi.report.comparison import Comparison, compare, disagreement_lines
 from juyi.report.comparison_page import check_place, write_comparison
 from juyi.report.exported import account_lines
@@ -17,6 +18,7 @@ __all__ = [
     "compare",
     "disagreement_lines",
     "summary_lines",
+    "write_answers",
     "write_comparison",
     "write_model_page",
     "write_progress",

@@ -222,6 +222,11 @@ class OnlineTransfer(ClassifierMixin, Method):  # type: ignore[misc]
             shares = np.concatenate([shares, onto_simplex(np.einsum("kcd,nd->knc", self._linear, rows))])
         return np.asarray(np.einsum("k,knc->nc", self.weights_, shares))
 
+    def predict_source(self, X: Any) -> np.ndarray:
+        """Return the class of each row as the source's model says it, without what was learnt since."""
+        check_is_fitted(self, "source_model_")
+        return np.asarray(self.classes_[self._source_shares(self._rows(X)).argmax(1)])
+
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of each row."""
         return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])

@@ -136,6 +136,11 @@ class StreamingCORAL(ClassifierMixin, Method):  # type: ignore[misc]
         mapped: np.ndarray = (x - self.seen_.mean) @ turn + self.there_.mean
         return mapped
 
+    def predict_source(self, X: Any) -> np.ndarray:
+        """Return the class of each row as it is, not mapped."""
+        check_is_fitted(self, "model_")
+        return np.asarray(self.classes_[self.model_.predict(self._rows(X))])
+
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of each row."""
         return np.asarray(self.classes_[self.model_.predict(self.transform(X))])
