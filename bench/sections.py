@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -100,7 +101,8 @@ def shallow() -> list[str]:
     found = read("shallow") if (RESULTS / "shallow").is_dir() else {}
     made = [
         f"| `{r['method']}` | {r['shift']} | {r['before']:.3f} | {r['after']:.3f} | {r['better']} of {r['seeds']} |"
-        for r in found.get("synthetic", {}).get("results", [])
+        for part in ("synthetic", "synthetic-changed")
+        for r in found.get(part, {}).get("results", [])
     ]
     grown = [
         f"| `{r['method']}` | {r['rows']:,} | {r['seconds']:.1f} s | {r['peak_gib']:.2f} GiB |"
@@ -132,6 +134,52 @@ def shallow() -> list[str]:
         *section("Growth of shallow methods", rows, "| method | rows a side | time | peak memory |", grown),
         *section("Shallow methods on digits", net, "| pair | without | best | chosen | served |", pairs),
     ]
+
+
+def shallow_peers() -> list[str]:
+    """Shallow methods beside skada, adapt and POT: seconds, their ratio, scores, and how often answers are the same."""
+    path, lines = RESULTS / "peers_shallow.json", []
+    results = json.loads(path.read_text())["results"] if path.is_file() else []
+    for r in results:
+        ours, theirs = r["juyi"], r["theirs"]
+        start = f"| `{r['method']}` | {r['peer']} | {ours.get('processor_seconds', 0):.2f} s | "
+        if "ratio" in r:
+            scores = f"{ours['score']:.3f}, {theirs['score']:.3f}"
+            end = f"{theirs['processor_seconds']:.2f} s | {r['ratio']:.2f} | {scores} | {r['alike']:.3f} |"
+        else:
+            end = f"{theirs.get('failed') or ours['failed']} |  |  |  |"
+        lines.append(start + end)
+    fastest = {}
+    for r in results:
+        if "ratio" in r:
+            fastest[r["method"]] = min(r["ratio"], fastest.get(r["method"], math.inf))
+    mean = math.exp(sum(map(math.log, fastest.values())) / len(fastest)) if fastest else math.nan
+    lead = (
+        "`python bench/peers/shallow.py`: 5,000 + 5,000 rows of 100 columns, five classes, one thread; processor\n"
+        "seconds of learning and answering. Against the fastest peer of each method the geometric mean of the ratios\n"
+        f"is {mean:.2f}. Scores: accuracy (of `tradaboost_r2` R²), Juyi's and the peer's. Alike: the share of target\n"
+        "rows that both answer the same."
+    )
+    head = "| method | peer | Juyi | peer's | ratio | scores | alike |"
+    return section("Shallow methods beside their peers", lead, head, lines)
+
+
+def federation() -> list[str]:
+    """Personal models on real processes, beside the simulator: a node that is killed, and Flower's own simulation."""
+    lines = []
+    killed = RESULTS / "federation_killed.json"
+    if killed.is_file():
+        r = json.loads(killed.read_text())
+        told = f"{r['status']} in {r['seconds']:.0f} s"
+        lines.append(f"| four nodes, one killed and started again | {told} | {r['command']} |")
+    for kind in ("nothing", "training"):
+        path = RESULTS / "federation_ray" / f"{kind}.json"
+        if path.is_file():
+            r = json.loads(path.read_text())
+            told = f"{r['ratio']:.1f} ({r['low']:.1f} to {r['high']:.1f})"
+            lines.append(f"| Flower's simulation on Ray / Juyi's, a round with {kind} | {told} | {r['command']} |")
+    lead = "Processes on this machine; how each is measured stands at the head of its script."
+    return section("Federations", lead, "| what | found | command |", lines)
 
 
 def omitted() -> list[str]:
@@ -341,5 +389,6 @@ def sections() -> list[str]:
     """All of them."""
     return [
         *omitted(), *specialists(), *perturbations(), *impressions(), *ablation(), *exports(), *personal(),
-        *attacks(), *private(), *backbones(), *cold_start(), *shallow(), *relations(), *heterogeneous(), *arriving(),
+        *attacks(), *private(), *federation(), *backbones(), *cold_start(), *shallow(), *shallow_peers(), *relations(),
+        *heterogeneous(), *arriving(),
     ]  # fmt: skip

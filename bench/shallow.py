@@ -23,6 +23,7 @@ import numpy as np
 from run import keep
 
 from juyi.adapt import METHODS
+from juyi.adapt.forests import METHODS as FORESTS
 from juyi.data import Domain
 
 PLACE = Path(__file__).parent / "results" / "shallow"
@@ -70,6 +71,20 @@ def turned(rng: np.random.Generator) -> tuple:
     return x, (x[:, 0] > 0).astype(int), t, (t @ direction > 0).astype(int)
 
 
+def reversed_above(rng: np.random.Generator) -> tuple:
+    """Two classes; in the source's upper half the rule is reversed, of the target 20 labels are given."""
+    x, t = rng.normal(size=(2, 500, 3))
+    y, z = (rows[:, 0] + 0.3 * rows[:, 2] > 0 for rows in (x, t))
+    return x, np.where(x[:, 1] > 0, ~y, y).astype(int), t, z.astype(int)
+
+
+def one_quarter(rng: np.random.Generator) -> tuple:
+    """Two classes in the quarters of a plane; one quarter has changed, of the target 40 labels are given."""
+    x, t = rng.uniform(-1, 1, (2, 1_000, 4))
+    y = (x[:, 0] > 0) != (x[:, 1] > 0)
+    return x, y.astype(int), t, ((t[:, 0] > 0) | (t[:, 1] > 0)).astype(int)
+
+
 SHIFTS = {
     moved: ("coral", "linear_monge", "subspace_alignment", "gfk", "ot", "jdot"),
     nuisance: ("tca", "jda", "bda"),
@@ -77,21 +92,28 @@ SHIFTS = {
     shares: ("bbse", "mlls"),
     turned: ("feature_augmentation", "adaptive_svm"),
 }
+CHANGED = {
+    reversed_above: ("tradaboost", "tradaboost_r2"),
+    one_quarter: ("transfer_forest",),
+}
+ALL = {**METHODS, **FORESTS}
+LABELS = {"transfer_forest": 40}
+"""Given of the target, where a method needs some; else 20."""
 
 
-def synthetic() -> dict:
+def synthetic(shifts: dict) -> dict:
     """Accuracy on the target, without transfer and with it, of each seed."""
     results = []
-    for shift, names in SHIFTS.items():
+    for shift, names in shifts.items():
         for name in names:
             pairs = []
             for seed in SEEDS:
                 x, y, t, z = shift(np.random.default_rng(seed))
-                known = np.arange(len(t)) < (20 if METHODS[name].needs_target_labels else 0)
+                known = np.arange(len(t)) < (LABELS.get(name, 20) if ALL[name].needs_target_labels else 0)
                 classes = tuple(map(str, range(int(y.max()) + 1)))
                 target = Domain(t.astype(np.float32), z, known, classes, name="target")
                 test, truth = t[~known], z[~known]
-                pairs.append([METHODS[name]().fit(x, y, target=one).score(test, truth) for one in (None, target)])
+                pairs.append([ALL[name]().fit(x, y, target=one).score(test, truth) for one in (None, target)])
             before, after = np.array(pairs).T
             told = {"better": int((after > before).sum()), "before": before.mean(), "after": after.mean()}
             results.append({"method": name, "shift": shift.__name__, "seeds": len(SEEDS), **told, "pairs": pairs})
@@ -164,7 +186,7 @@ def digits(source: str) -> dict:
 
 
 PARTS = {
-    "synthetic": (lambda _: synthetic(), ("",)),
+    "synthetic": (lambda piece: synthetic(CHANGED if piece else SHIFTS), ("", "changed")),
     "growth": (growth, GROWN),
     "digits": (digits, ("mnist", "usps", "mnist_m")),
 }
