@@ -22,10 +22,11 @@ FEWEST_ROWS = 20
 def write_int8(source: Path | str, path: Path | str, rows: np.ndarray, seed: int = 0) -> Path:
     """Write an ONNX file whose weights and activations are eight-bit integers.
 
-    Static quantisation: with scale s and zero point z a value x is stored as q = round(x / s) + z.  Weights have a
-    scale for each output channel, and int8; activations one scale each, and uint8, from the least and the largest
-    value that calibration rows give.  The operations stay as they are, between pairs of (de)quantising ones (QDQ),
-    which every runtime reads, and onnxruntime fuses.
+    Static quantisation: with scale s and zero point z a value x is stored as q = round(x / s) + z, uint8.  Weights have
+    a scale for each output channel, and z = 128; activations one scale each, from the least and the largest value that
+    calibration rows give.  (Signed weights would overflow in onnxruntime on x86 processors without VNNI, where sums of
+    two products are kept in 16 bits: the answers would hang on the machine.)  The operations stay as they are, between
+    pairs of (de)quantising ones (QDQ), which every runtime reads, and onnxruntime fuses.
 
     Args:
         source: a file that `write_onnx` wrote.
@@ -74,7 +75,8 @@ def write_int8(source: Path | str, path: Path | str, rows: np.ndarray, seed: int
             quant_pre_process(str(source), str(plain), skip_symbolic_shape=True)
             quantize_static(
                 str(plain), str(made), _Reader(rows[chosen].astype(model.kind, copy=False)), QuantFormat.QDQ,
-                per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+                per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QUInt8,
+                extra_options={"WeightSymmetric": True},
             )  # fmt: skip
             OnnxModel(made)
         except Exception as error:  # of many kinds, from whatever the graph holds

@@ -139,7 +139,8 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            # cloned, so that they lie in memory as they did: some products' last bits hang on where rows begin
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError as error:
         raise ForeignFileError(f"{path}: there is no such file; the run is incomplete") from error
     except (OSError, safetensors.SafetensorError, ValueError) as error:
