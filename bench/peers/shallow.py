@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from juyi.training import choose_device
 from juyi.training.machine import describe_machine, now
 
 HERE = Path(__file__).parent
@@ -118,7 +119,7 @@ def main() -> None:
                 if any(row["method"] == method for row in record["results"]):
                     continue
                 record["results"] += compared(method, args.environments, place)
-                record |= {"command": "python bench/peers/shallow.py", "machine": describe_machine(), "when": now()}
+                record |= {"command": "python bench/peers/shallow.py", "machine": describe_machine(choose_device("cpu")), "when": now()}
                 PLACE.write_text(json.dumps(record, indent=1) + "\n")
     summary(record)
 

@@ -148,6 +148,10 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(juyi, refused, ta
     stream = ("adapt", "past.csv", "stream.csv", "--label", "label", "--out", "out")
     refused([*stream, "--method", "online_transfer"], "--target-labels all")
     refused([*stream, "--method", "streaming_coral", "--pairs", "pairs.csv"], "--pairs")
+    lines = [line.split(",") for line in Path("stream.csv").read_text(encoding="utf-8").splitlines()]
+    swapped = "\n".join(",".join([second, first, *rest]) for first, second, *rest in lines)
+    Path("swapped.csv").write_text(swapped, encoding="utf-8")
+    refused(["adapt", "past.csv", "swapped.csv", "--method", "streaming_coral", "--out", "out"], "another order")
     assert juyi(*asked, "--method", "dama", "--target-labels", "3").code == 0
     refused([*asked, "--method", "dama", "--target-labels", "3"], "--overwrite")
 

@@ -19,7 +19,7 @@ from juyi.adapt.settle_files import write_table
 from juyi.data import load
 from juyi.data.classes import adopt_classes
 from juyi.data.domain import Domain
-from juyi.data.doors import check_test, follow
+from juyi.data.doors import check_order, check_test, follow
 from juyi.data.targets import give_labels, load_target, withhold
 from juyi.errors import DataError, RunFolderError, SettingError
 from juyi.measure.intervals import share
@@ -145,6 +145,8 @@ def _data(request: Request, method: Method) -> tuple[Domain | str, Domain, Domai
         target = withhold(target, request.target_labels, seed)
     else:
         target = adopt_classes(give_labels(target, request.target_labels, source, seed), source)
+        if not method.other_columns:
+            check_order(target, source.columns or (), source.name)
     test = None
     if request.test:
         test = load(request.test, **options)

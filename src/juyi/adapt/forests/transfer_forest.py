@@ -17,6 +17,7 @@ from juyi.adapt.forests.stored import FORESTS, Leaves, check_forest, load_forest
 from juyi.data import as_domain
 from juyi.data.classes import adopt_classes
 from juyi.data.domain import Domain
+from juyi.data.doors import check_order
 from juyi.errors import DataError, SettingError
 from juyi.training.hyperparameters import Method, hyperparameter
 
@@ -119,6 +120,7 @@ class TransferForest(ClassifierMixin, Method):  # type: ignore[misc]
         if target is None:
             return np.empty((0, self.n_features_in_), np.float32), np.empty((0, max(1, len(self.classes_))))
         target = as_domain(target, name="target")
+        check_order(target, tuple(map(str, getattr(self.forest_, "feature_names_in_", ()))), "the forest's rows")
         x = self._rows(target)[target.labelled]
         if not target.labelled.any():
             raise DataError(f"{target.name}: TransferForest needs some labels of the target, and none is given")
