@@ -29,6 +29,16 @@ def read_labels(y: Any, rows: int, name: str, classes: tuple[str, ...] | None) -
         >>> read_labels([0.5, float("nan")], 2, "a", None).labelled.tolist()
         [True, False]
     """
+    if (
+        isinstance(y, np.ndarray)
+        and not np.ma.isMaskedArray(y)
+        and y.dtype.kind in "biuU"
+        and y.shape in ((rows,), (rows, 1))
+    ):
+        different, place = np.unique(y.ravel(), return_inverse=True)
+        if len(different) < rows:  # what a label means is looked up once, however many rows have it
+            read = read_labels(different, len(different), name, classes)
+            return Labels(read.y[place], np.ones(rows, bool), read.classes)
     values, labelled = _values(y, rows, name)
     given = [value for value, known in zip(values, labelled, strict=True) if known]
     kind = _kind(values, labelled, name)

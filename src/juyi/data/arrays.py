@@ -95,9 +95,8 @@ def _numbers(array: np.ndarray, name: str) -> np.ndarray:
 def _features(array: np.ndarray, name: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         x = np.ascontiguousarray(array, np.float32)
-    bad = np.argwhere(~np.isfinite(x))
-    if len(bad):
-        row, column = bad[0]
+    if not np.isfinite(x).all():
+        row, column = np.argwhere(~np.isfinite(x))[0]
         raise DataError(f"{name}: row {row}, column {column} is {array[row, column]}; fill or drop such rows first")
     return x
 
