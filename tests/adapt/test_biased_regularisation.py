@@ -68,6 +68,38 @@ def test_left_out_rows_are_told_as_by_models_that_never_saw_them(k, penalty, slo
     assert found.error == pytest.approx(((y - found.left_out) ** 2).sum(1).mean())
 
 
+@pytest.mark.parametrize("penalty", [0.1, 3.0, math.inf])
+@pytest.mark.parametrize("k", [1, 3])
+def test_of_several_places_each_has_its_slope_and_rows_are_left_out_as_by_refits(k, penalty):
+    """All unknowns of a fit in one system: an intercept an output, a slope a place, penalised weights."""
+    x, y, _ = rows(n=12, k=k)
+    f = np.random.default_rng(5).normal(size=(12, k, 2))
+
+    def plain(kept):
+        columns = [np.concatenate([np.eye(k)[c], f[i, c], np.kron(np.eye(k)[c], x[i])]) for c in range(k) for i in kept]
+        pull = np.zeros(k + 2 + k * 3)
+        pull[k + 2 :] = 1e12 if math.isinf(penalty) else penalty
+        wanted = np.concatenate([y[kept].T.ravel(), np.zeros(len(pull))])
+        return np.linalg.lstsq(np.concatenate([np.array(columns), np.diag(np.sqrt(pull))]), wanted, rcond=None)[0]
+
+    found, whole = Design(x, y, f).solve(penalty, None), plain(range(12))
+    np.testing.assert_allclose(found.slopes, whole[k : k + 2], atol=1e-6)
+    for row in range(12):
+        solved = plain([i for i in range(12) if i != row])
+        told = [solved[c] + f[row, c] @ solved[k : k + 2] + x[row] @ solved[k + 2 :].reshape(k, 3)[c] for c in range(k)]
+        np.testing.assert_allclose(found.left_out[row], told, atol=1e-6)
+
+
+def test_places_that_say_the_same_count_as_one():
+    x, y, f = rows()
+    one, two = Design(x, y, f), Design(x, y, np.stack([f, f], -1))
+    for slope in SLOPES:
+        single, double = one.solve(0.5, slope), two.solve(0.5, slope)
+        assert double.slope == pytest.approx(single.slope) and double.error == pytest.approx(single.error)
+        assert double.slopes[0] == pytest.approx(double.slopes[1])
+        np.testing.assert_allclose(double.left_out, single.left_out, atol=1e-8)
+
+
 @given(st.integers(3, 12), st.integers(1, 15), st.integers(0, 10**6), st.sampled_from([0.01, 1.0, 100.0]))
 @settings(max_examples=40, deadline=None)
 def test_also_with_more_columns_than_rows_and_with_constant_ones(n, d, seed, penalty):
@@ -189,6 +221,22 @@ def test_what_holds_there_and_here_is_had_with_few_labels():
     alone, biased = TargetOnly().fit(source, target=few), BiasedRegularisation().fit(source, target=few)
     assert error(biased, target) < 0.5 < 1.5 < error(alone, target)
     assert biased.slope_ == pytest.approx(1, abs=0.15)
+
+
+def test_of_several_places_the_labels_say_which_to_believe_and_which_to_reverse():
+    """Here is half of what one place says and the reverse of half of what another does; a third has nothing to say."""
+    rng = np.random.default_rng(0)
+    x, rules = rng.normal(size=(400, 6)), rng.normal(size=(3, 6))
+    group = np.repeat([0, 1, 2], 100)
+    labels = np.einsum("nd,nd->n", x[:300], rules[group])
+    there = Domain(x[:300].astype(np.float32), labels.astype(np.float32), group=group, groups=("a", "b", "c"))
+    right = (x[300:] @ (0.5 * rules[0] - 0.5 * rules[1]) + 7).astype(np.float32)
+    here = Domain(x[300:].astype(np.float32), right, name="here")
+    few = juyi.withhold_labels(here, 8)
+    several, one = (BiasedRegularisation().fit(part, target=few) for part in (there, Domain(there.x, there.y)))
+    assert several.slopes_ == pytest.approx((0.5, -0.5, 0.0), abs=0.15) and len(one.slopes_) == 1
+    assert error(several, here) < 0.3 * min(error(one, here), error(TargetOnly().fit(there, target=few), here))
+    assert "in their order, 0.5" in several.remarks_[0]
 
 
 def test_what_is_reversed_is_learnt_as_reversed_and_hurts_where_it_is_taken_as_it_is():

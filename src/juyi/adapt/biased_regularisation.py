@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 from juyi.adapt.base import Adapter
@@ -30,12 +31,17 @@ class BiasedRegularisation(Adapter):
 
     a = 1 is the paper's: the model is drawn towards the source's.  a = 0 is ridge regression, the target alone.  And
     a may be found from the labels: what holds there may hold here by half, or reversed (a < 0), and is knowledge
-    still.  All three, with many penalties λ, are weighed by how well they tell left-out labels, which has a closed
-    form too; `selection="best"` takes the best of them, so that by this measure it is never worse than the target
-    alone.  Classes are told by a column of 0 and 1 each.
+    still.  Of a source of several places (`a.csv+b.csv`, or a `Domain` with groups) each has a head of its own, w_g,
+    and a of its own, Σ_g a_g w_g; with a = 1 each has an equal part.  All three, with many penalties λ, are weighed by
+    how well they tell left-out labels, which has a closed form too; `selection="best"` takes the best of them, so that
+    by this measure it is never worse than the target alone.  Classes are told by a column of 0 and 1 each.
 
-    Source: I. Kuzborskij and F. Orabona, "Stability and Hypothesis Transfer Learning", ICML 2013, for a = 1; the slope
-    and the weighing are this library's.
+    Source: I. Kuzborskij and F. Orabona, "Stability and Hypothesis Transfer Learning", ICML 2013, for a = 1; several
+    places: T. Tommasi, F. Orabona and B. Caputo, "Safety in Numbers", CVPR 2010; the slopes found and the weighing are
+    this library's.
+
+    Attributes:
+        slopes_: a, one a place of the source; `slope_` is their sum.
 
     Example:
         >>> import juyi
@@ -89,16 +95,20 @@ class BiasedRegularisation(Adapter):
         found = Found()
 
         def solve() -> None:
-            start = weights_of(last_layer(net))
-            design = design_of(net, target, TARGET, start)
+            starts = heads_of_places(net, source)
+            design = design_of(net, target, TARGET, starts)
             made = blend(design, SLOPES[self.slope], penalties(self.penalty), self.selection)
             one, scale = made.solution, 1.0 if net.label_scale else 1.0 / temperature_of(made.solution, design)
-            weight, intercept = one.slope * start[0] + one.weight, one.slope * start[1] + one.intercept
+            weight, intercept = (
+                sum((a * start[part] for a, start in zip(one.slopes, starts, strict=True)), start=own)
+                for part, own in enumerate((one.weight, one.intercept))
+            )
             put_weights(last_layer(net), weight * scale, intercept * scale)
             found.take(made, float(net.label_scale.spread) if net.label_scale else 1.0)
 
         yield Step("solve the target's head", solve, keeps=[net, found])
-        self.slope_, self.shares_, self.left_out_error_ = found.slope, found.of("shares"), found.of("errors")
+        self.slopes_ = tuple(found.slopes.tolist())
+        self.slope_, self.shares_, self.left_out_error_ = sum(self.slopes_), found.of("shares"), found.of("errors")
         self.remarks_ = (found.sentence(len(target.labelled_rows)),)
         return net
 
@@ -109,19 +119,32 @@ def solve_source(net: Network, source: Rows) -> None:
     put_weights(last_layer(net), solution.weight, solution.intercept)
 
 
+def heads_of_places(net: Network, source: Rows) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The last layer that each place of the source teaches by itself; of one place that which is there."""
+    labelled = source.labelled_rows
+    group = None if source.group is None else source.group.cpu().numpy()[labelled]
+    if group is None or len(np.unique(group)) < 2:
+        return [weights_of(last_layer(net))]
+    found = []
+    for place in np.unique(group):
+        solution = blend(design_of(net, source, SOURCE, chosen=labelled[group == place]), (0.0,), PENALTIES).solution
+        found.append((solution.weight, solution.intercept))
+    return found
+
+
 class Found:
-    """What was found: the slope, the share of each way in the model, and how far off each tells left-out labels.
+    """What was found: the slopes, the share of each way in the model, and how far off each tells left-out labels.
 
     It is a thing with a state dict, so that a run which is resumed knows it too.
     """
 
     def __init__(self) -> None:
-        self.slope = math.nan
+        self.slopes = torch.full((1,), math.nan, dtype=torch.float64)
         self.shares = self.errors = torch.full((len(WAYS),), math.nan, dtype=torch.float64)
 
     def take(self, made: Blend, spread: float) -> None:
         """Remember what was found; errors are told in the labels' unit, in which `spread` is one."""
-        self.slope = made.solution.slope
+        self.slopes = torch.from_numpy(made.solution.slopes.copy())
         self.shares = torch.tensor([made.shares.get(way, math.nan) for way in WAYS], dtype=torch.float64)
         squares = torch.tensor([made.errors.get(way, math.nan) for way in WAYS], dtype=torch.float64)
         self.errors = spread * squares.sqrt()
@@ -140,14 +163,14 @@ class Found:
             for words, share, error in rows
             if math.isfinite(error)
         )
-        slope = f"{self.slope:.2f}".replace("-", "−")
-        return f"the source counts {slope} times, as {labels:,} target labels say ({told})"
+        counts = ", ".join(f"{slope:.2f}".replace("-", "−") for slope in self.slopes.tolist())
+        who = "the source counts" if len(self.slopes) == 1 else "the places of the source count, in their order,"
+        return f"{who} {counts} times, as {labels:,} target labels say ({told})"
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """What was found."""
-        slope = torch.tensor(self.slope, dtype=torch.float64)
-        return {"slope": slope, "shares": self.shares, "errors": self.errors}
+        return {"slopes": self.slopes, "shares": self.shares, "errors": self.errors}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Take what was found before."""
-        self.slope, self.shares, self.errors = float(state["slope"]), state["shares"], state["errors"]
+        self.slopes, self.shares, self.errors = state["slopes"], state["shares"], state["errors"]

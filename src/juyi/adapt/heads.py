@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,13 @@ def wanted_of_last(net: Network, rows: Rows, index: np.ndarray) -> np.ndarray:
     return found
 
 
-def design_of(net: Network, rows: Rows, domain: str, start: tuple[np.ndarray, np.ndarray] | None = None) -> Design:
+def design_of(
+    net: Network,
+    rows: Rows,
+    domain: str,
+    starts: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    chosen: np.ndarray | None = None,
+) -> Design:
     """The labelled rows of a domain as the last layer sees them.
 
     Penalties are counted in the mean variance of what goes into the layer, over rows with and without labels.
@@ -73,12 +80,14 @@ def design_of(net: Network, rows: Rows, domain: str, start: tuple[np.ndarray, np
         net: the network.
         rows: the domain; of many labelled rows, some.
         domain: `source` or `target`.
-        start: weights and intercepts whose answers stand beside the labels; None for none.
+        starts: weights and intercepts, of each place whose answers stand beside the labels.
+        chosen: numbers of labelled rows; None for all that there are.
     """
-    features = inputs_of_last(net, rows, some(rows.labelled_rows), domain)
+    labelled = some(rows.labelled_rows if chosen is None else chosen)
+    features = inputs_of_last(net, rows, labelled, domain)
     unit = float(inputs_of_last(net, rows, some(np.arange(rows.size)), domain).var(axis=0).mean())
-    source = None if start is None else features @ start[0] + start[1]
-    return Design(features, wanted_of_last(net, rows, some(rows.labelled_rows)), source, unit or 1.0)
+    source = np.stack([features @ weight + intercept for weight, intercept in starts], -1) if starts else None
+    return Design(features, wanted_of_last(net, rows, labelled), source, unit or 1.0)
 
 
 def weights_of(layer: nn.Linear) -> tuple[np.ndarray, np.ndarray]:

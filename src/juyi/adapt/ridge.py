@@ -19,10 +19,10 @@ TINY = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """A linear model ŷ(x) = a f(x) + w·φ(x) + b, where f is what another place has taught.
+    """A linear model ŷ(x) = Σ_g a_g f_g(x) + w·φ(x) + b, where f_g is what another place g has taught.
 
     Attributes:
-        slope: a; below 0 where what holds there is reversed here.
+        slopes: a, one a place; below 0 where what holds there is reversed here.
         weight: w, float64, d×k.
         intercept: b, float64, k.
         penalty: λ, in the design's unit; infinite where w is 0.
@@ -30,12 +30,17 @@ class Solution:
         error: the mean squared error of these; infinite where a row cannot be left out.
     """
 
-    slope: float
+    slopes: np.ndarray
     weight: np.ndarray
     intercept: np.ndarray
     penalty: float
     left_out: np.ndarray
     error: float
+
+    @property
+    def slope(self) -> float:
+        """How far all places together count, Σ a_g."""
+        return float(self.slopes.sum())
 
 
 class Design:
@@ -44,7 +49,7 @@ class Design:
     Args:
         features: φ(x), n×d.
         labels: y, n×k: numbers (k = 1), or a column of 0 and 1 for each class.
-        source: f(x), n×k: what the source's model says of the rows; None where there is none.
+        source: f(x), n×k, or n×k×G: what the models of one or G places say of the rows; None where there are none.
         unit: what penalties are counted in, above 0: the features' mean variance, say.
 
     Raises:
@@ -56,7 +61,8 @@ class Design:
     ) -> None:
         x, y = np.asarray(features, np.float64), np.asarray(labels, np.float64)
         f = np.zeros_like(y) if source is None else np.asarray(source, np.float64)
-        if x.ndim != 2 or y.ndim != 2 or f.shape != y.shape or len(x) != len(y) or not len(x):
+        f = f[..., None] if f.ndim == 2 else f
+        if x.ndim != 2 or y.ndim != 2 or f.shape[:-1] != y.shape or len(x) != len(y) or not len(x):
             raise DataError(f"features {x.shape}, labels {y.shape} and source {f.shape} are not of the same rows")
         if not all(np.isfinite(values).all() for values in (x, y, f)):
             raise DataError("a feature or a label is not a finite number; leave such rows out")
@@ -69,17 +75,17 @@ class Design:
     def solve(self, penalty: float, slope: float | None) -> Solution:
         """Find the model for one penalty and one slope.
 
-        Minimises  Σ_i ‖y_i − a f(x_i) − w·φ(x_i) − b‖² + λ ‖w‖²  over w and b, and over a where it is free.  If f is
-        linear in the features, f(x) = w_S·φ(x) + b_S, the whole model has the weights v = a w_S + w, and what is
-        penalised is ‖v − a w_S‖²: the model is drawn towards the source's.  Neither a nor b is penalised.
+        Minimises  Σ_i ‖y_i − Σ_g a_g f_g(x_i) − w·φ(x_i) − b‖² + λ ‖w‖²  over w and b, and over a where it is free.
+        If f is linear in the features, f(x) = w_S·φ(x) + b_S, the whole model has the weights v = a w_S + w, and what
+        is penalised is ‖v − a w_S‖²: the model is drawn towards the source's.  Neither a nor b is penalised.
 
         What is said of a row by the model without it needs no second fit.  With h_i the leverage of the row and r_i
-        its residual, the left-out residual is r_i / (1 − h_i) where a is fixed; where a is free and k > 1 the
-        leverage is a k×k matrix, inverted by the formula of Sherman and Morrison.
+        its residual, the left-out residual is r_i / (1 − h_i) where a is fixed; where a is free the leverage is a
+        k×k matrix, inverted by the formula of Woodbury.
 
         Args:
             penalty: λ ≥ 0, in the design's unit; infinite for w = 0.
-            slope: a; None where it is to be found.
+            slope: Σ a_g, of which each place has an equal part; None where a is to be found.
 
         Source: I. Kuzborskij and F. Orabona, "Stability and Hypothesis Transfer Learning", ICML 2013 (regularised
         least squares with a biased regulariser).  The left-out residual: D. M. Allen, "The relationship between
@@ -90,26 +96,33 @@ class Design:
         keeps = self.s**2 / (self.s**2 + pull)
         rest_y, rest_f = self._rest(y, keeps), self._rest(f, keeps)
         free = 1.0 - 1.0 / self.n - (self.u**2) @ keeps  # 1 − h of each row
-        power = float((f * rest_f).sum())
-        known = power > TINY * max(1.0, float((f * f).sum())) if slope is None else True
-        a = (float((rest_f * y).sum()) / power if known else 0.0) if slope is None else float(slope)
-        rest = rest_y - a * rest_f
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gone = rest / free[:, None]
-            possible = free > TINY
-            if slope is None:
-                room = power * free - (rest_f * rest_f).sum(1)
-                gone = gone + rest_f * ((rest_f * rest).sum(1) / (free * room))[:, None]
-                possible &= room > TINY * power
-        error = float((gone**2).sum(1).mean()) if known and possible.all() else math.inf
+        a = np.full(f.shape[-1], 0.0 if slope is None else slope / f.shape[-1])
+        root = np.zeros((len(a), 0))
+        if slope is None:  # the least squares of what is left of y on what is left of f, and a root of their inverse
+            power, turn = np.linalg.eigh(np.einsum("nkg,nkh->gh", f, rest_f))
+            there = power > TINY * max(1.0, float((f * f).sum()))
+            root = turn[:, there] / np.sqrt(power[there])
+            a = root @ (root.T @ np.einsum("nkg,nk->g", rest_f, y))
+        rest = rest_y - rest_f @ a
+        possible = (free > TINY).all() and (slope is not None or root.shape[1] > 0)
+        gone = rest / np.where(free > TINY, free, 1.0)[:, None]
+        if slope is None and possible:
+            turned = rest_f @ root
+            room = free[:, None, None] * np.eye(turned.shape[-1]) - np.einsum("nkg,nkh->ngh", turned, turned)
+            possible = bool((np.linalg.eigvalsh(room) > TINY).all())
+            if possible:
+                back = np.linalg.solve(room, np.einsum("nkg,nk->ng", turned, gone)[..., None])[..., 0]
+                gone = gone + np.einsum("nkg,ng->nk", turned, back)
+        error = float((gone**2).sum(1).mean()) if possible else math.inf
         shrink = self.s / (self.s**2 + pull)
-        weight = self.v.T @ (shrink[:, None] * (self.u.T @ (y - a * f)))
-        intercept = self.means[1] - a * self.means[2] - self.means[0] @ weight
+        weight = self.v.T @ (shrink[:, None] * (self.u.T @ (y - f @ a)))
+        intercept = self.means[1] - self.means[2] @ a - self.means[0] @ weight
         return Solution(a, weight, intercept, penalty, self.y - gone, error)
 
     def _rest(self, columns: np.ndarray, keeps: np.ndarray) -> np.ndarray:
         """What is left of centred columns when the ridge's fit is taken away."""
-        rest: np.ndarray = columns - self.u @ (keeps[:, None] * (self.u.T @ columns))
+        flat = columns.reshape(self.n, -1)
+        rest: np.ndarray = (flat - self.u @ (keeps[:, None] * (self.u.T @ flat))).reshape(columns.shape)
         return rest
 
 
@@ -182,7 +195,7 @@ def blend(
     left_out = mean("left_out")
     whole = float(((design.y - left_out) ** 2).sum(1).mean())
     first = tried[int(weights.argmax())][1]
-    solution = Solution(float(mean("slope")), mean("weight"), mean("intercept"), first.penalty, left_out, whole)
+    solution = Solution(mean("slopes"), mean("weight"), mean("intercept"), first.penalty, left_out, whole)
     return Blend(solution, shares, errors)
 
 
