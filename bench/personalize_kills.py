@@ -78,8 +78,15 @@ def main() -> None:
             found = contents(killed)
             same = sum(found.get(name) == digest for name, digest in expected.items())
             alike = [json.loads((folder / "run.json").read_text())["results"] for folder in (whole, killed)]
-            compared.append({"kills": len(lives), "files": len(expected), "same_files": same,
-                             "more_files": sorted(set(found) - set(expected)), "same_results": alike[0] == alike[1]})
+            compared.append(
+                {
+                    "kills": len(lives),
+                    "files": len(expected),
+                    "same_files": same,
+                    "more_files": sorted(set(found) - set(expected)),
+                    "same_results": alike[0] == alike[1],
+                }
+            )
             print(compared[-1], flush=True)
     record = {"command": "python bench/personalize_kills.py", "asked": " ".join(["juyi", *ASKED]), "runs": compared}
     keep({**record, "kills": moments}, PLACE, began)

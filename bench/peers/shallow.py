@@ -119,7 +119,11 @@ def main() -> None:
                 if any(row["method"] == method for row in record["results"]):
                     continue
                 record["results"] += compared(method, args.environments, place)
-                record |= {"command": "python bench/peers/shallow.py", "machine": describe_machine(choose_device("cpu")), "when": now()}
+                record |= {
+                    "command": "python bench/peers/shallow.py",
+                    "machine": describe_machine(choose_device("cpu")),
+                    "when": now(),
+                }
                 PLACE.write_text(json.dumps(record, indent=1) + "\n")
     summary(record)
 

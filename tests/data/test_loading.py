@@ -27,6 +27,21 @@ def test_several_splits_keep_their_group(sets):
     assert domain.row_names[3] == "photo/0"
 
 
+def test_several_files_are_groups_of_one_domain(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, labels in (("a.csv", "xyx"), ("b.csv", "yy")):
+        (tmp_path / name).write_text("p,q,label\n" + "".join(f"{i},2,{c}\n" for i, c in enumerate(labels)))
+    (tmp_path / "c.csv").write_text("q,p,label\n1,2,x\n1,2,y\n")
+    domain = load("a.csv+b.csv")
+    assert domain.groups == ("a.csv", "b.csv") and domain.group.tolist() == [0, 0, 0, 1, 1]
+    assert domain.classes == ("x", "y") and domain.row_names[3] == "b.csv/0" and domain.y.tolist() == [0, 1, 0, 1, 1]
+    assert load("a.csv+b.csv[:2]").size == 2
+    with pytest.raises(DataError, match="another order"):
+        load("a.csv+c.csv")
+    (tmp_path / "a.csv+b.csv").write_text("p,label\n1,x\n2,y\n")
+    assert load("a.csv+b.csv").size == 2  # a file that is there comes first
+
+
 @pytest.mark.parametrize("name", ["digits@train", "digits_m@test", "pets@photo", "pets@photo+sketch"])
 def test_the_short_way_to_a_subset_is_the_long_one(sets, name):
     short, long = load(f"{name}[:5]", seed=3), subset(load(name), 5, seed=3)

@@ -46,8 +46,8 @@ def load(
     An existing path comes first: a folder of images (class subfolders are labels, a flat folder is unlabelled),
     or a `.parquet`, `.csv` or `.npz` file.  Then the built-in `digits`, `digits_m` and `weather`, then NAME@SPLIT in
     the folder that `$JUYI_DATA` names, then the recipe `mnist_m`.  `hub/NAME:CONFIG@SPLIT` is fetched from the
-    Hugging Face hub.  FOLDER@SPLIT means a subfolder, or FOLDER/SPLIT-*.parquet.  NAME@SPLIT+SPLIT joins splits
-    and keeps them apart as groups; `[:N]` behind any name draws N rows.
+    Hugging Face hub.  FOLDER@SPLIT means a subfolder, or FOLDER/SPLIT-*.parquet.  NAME@SPLIT+SPLIT joins splits,
+    and A.csv+B.csv files or folders, and keeps them apart as groups; `[:N]` behind any name draws N rows.
 
     Args:
         name: the name or path, such as `mnist@train`, `photos/`, `pets.csv[:100]`.
@@ -96,6 +96,10 @@ class _Reader:
         rest, limit = split_limit(self.name)
         if _exists(rest):
             return self._enough(self._path([Path(rest)], limit), limit)
+        parts = rest.split("+")
+        if len(parts) > 1 and all(map(_exists, parts)):
+            domain = join([replace(self._path([Path(part)], None), name=part) for part in parts], name=self.name)
+            return domain if limit is None else subset(self._enough(domain, limit), limit, self.seed)
         wanted = parse_name(self.name)
         if wanted.place in BUILT_IN:
             splits, read = BUILT_IN[wanted.place]
