@@ -2,9 +2,10 @@
 
     JUYI_DATA=... python bench/personalize_kills.py         writes bench/results/personalize_kills.json
 
-One run goes through.  The same run in another folder is killed with kill -9 at random moments after its modules are read,
-and resumed; where it ends before it was killed twenty times, another one begins.  A checkpoint is written after each step, and not every now and then, so
-that each life goes on where the one before it ended, and many die while something is written.
+One run goes through.  The same run in another folder is killed with kill -9 at random moments after its modules are
+read, and resumed; where it ends before it was killed twenty times, another one begins.  A checkpoint is written after
+each step, and not every now and then, so that each life goes on where the one before it ended, and many die while
+something is written.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,10 +26,10 @@ from run import RESULTS, keep
 
 PLACE = RESULTS / "personalize_kills.json"
 KILLS, LONGEST = 20, 3.0
-ASKED = (
+ASKED = shlex.split(
     "personalize mnist@train[:1000] --clients 10 --partition pathological:2 --test mnist@test[:1000] --method fedrep "
     "--net lenet5 --rounds 6 --participation 0.7 --newcomers 2 --precision float32 --seed 0"
-).split()
+)
 
 
 def live(arguments: list[str]) -> int:

@@ -41,6 +41,7 @@ def accuracies(labels: int, seed: int) -> list[float]:
 
 
 def main() -> None:
+    """Draw it."""
     found = np.array([[accuracies(labels, seed) for seed in SEEDS] for labels in COUNTS])
     drawing, axis = pyplot.subplots(figsize=(6.6, 3.4), dpi=110)
     for way, (name, colour) in enumerate(WAYS.items()):
