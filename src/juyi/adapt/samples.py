@@ -48,6 +48,11 @@ class Samples:
         """The labels as columns, n×k: 0 and 1 for each class, or the numbers as they are."""
         return np.eye(self.classes)[self.labels] if self.classes else self.labels[:, None]
 
+    def together(self) -> tuple[np.ndarray, np.ndarray]:
+        """The labelled rows of both domains and their labels, the source's first."""
+        x = np.concatenate([self.source, self.target[self.labelled]])
+        return x, np.concatenate([self.labels, self.target_labels[self.labelled]])
+
     def draws(self, what: int = 0) -> np.random.Generator:
         """A generator that is a function of the seed and of what it is for."""
         return np.random.default_rng(derive_seed(self.seed, what))

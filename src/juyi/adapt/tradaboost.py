@@ -61,9 +61,8 @@ class TrAdaBoost(Shallow):
 
     def solve(self, given: Samples) -> Solved:
         """Round by round."""
-        n, m = len(given.source), int(given.labelled.sum())
-        x = np.concatenate([given.source, given.target[given.labelled]])
-        y = np.concatenate([given.labels, given.target_labels[given.labelled]])
+        (x, y), n = given.together(), len(given.source)
+        m = len(x) - n
         weights = np.concatenate([np.full(n, 1 / n), np.full(m, 1 / m)])
         beta = 1 / (1 + np.sqrt(2 * np.log(n) / self.rounds))
         models: list[Any] = []

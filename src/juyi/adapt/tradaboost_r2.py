@@ -78,9 +78,8 @@ class TrAdaBoostR2(Shallow):
 
     def solve(self, given: Samples) -> Solved:
         """Weightings; the one that tells left-out labels best; a model of it."""
-        n, m = len(given.source), int(given.labelled.sum())
-        x = np.concatenate([given.source, given.target[given.labelled]])
-        y = np.concatenate([given.labels, given.target_labels[given.labelled]])
+        (x, y), n = given.together(), len(given.source)
+        m = len(x) - n
         fold = given.draws().permutation(np.arange(m) % min(self.folds, m))
         weights, start = np.full(n + m, 1 / (n + m)), m / (n + m)
         best, chosen = np.inf, weights
