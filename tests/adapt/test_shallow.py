@@ -42,7 +42,8 @@ RNG = np.random.default_rng(0)
 def quick(method, **settings):
     """The method, with little to compute."""
     known = inspect.signature(method).parameters
-    return method(**{name: value for name, value in QUICK.items() if name in known} | settings)
+    few = {name: value for name, value in (QUICK | method.quick).items() if name in known and name != "net"}
+    return method(**few | settings)
 
 
 def few_labels(target, n=12):
