@@ -165,13 +165,19 @@ def shallow_peers() -> list[str]:
 
 
 def federation() -> list[str]:
-    """Personal models on real processes, beside the simulator: a node that is killed, and Flower's own simulation."""
+    """Personal models that are killed, on real processes, and beside Flower's own simulation."""
     lines = []
     killed = RESULTS / "federation_killed.json"
     if killed.is_file():
         r = json.loads(killed.read_text())
         told = f"{r['status']} in {r['seconds']:.0f} s"
         lines.append(f"| four nodes, one killed and started again | {told} | {r['command']} |")
+    kills = RESULTS / "personalize_kills.json"
+    if kills.is_file():
+        r = json.loads(kills.read_text())
+        same, files = (sum(run[key] for run in r["runs"]) for key in ("same_files", "files"))
+        told = f"{same} of {files} files of models the same to the bit"
+        lines.append(f"| killed at {len(r['kills'])} random moments and resumed | {told} | {r['command']} |")
     for kind in ("nothing", "training"):
         path = RESULTS / "federation_ray" / f"{kind}.json"
         if path.is_file():
@@ -179,7 +185,7 @@ def federation() -> list[str]:
             told = f"{r['ratio']:.1f} ({r['low']:.1f} to {r['high']:.1f})"
             lines.append(f"| Flower's simulation on Ray / Juyi's, a round with {kind} | {told} | {r['command']} |")
     lead = "Processes on this machine; how each is measured stands at the head of its script."
-    return section("Federations", lead, "| what | found | command |", lines)
+    return section("Personal models, killed and federated", lead, "| what | found | command |", lines)
 
 
 def omitted() -> list[str]:
