@@ -36,7 +36,7 @@ def expectation_maximisation(
     gap = np.inf
     for _ in range(steps):
         ratio = np.maximum(kernel @ alpha, np.finfo(float).tiny)
-        factor = (kernel / ratio[:, None]).mean(0) / mean
+        factor = (1.0 / ratio) @ kernel / (len(kernel) * mean)
         gap = float(factor.max()) - 1.0
         if gap <= tolerance:
             break
@@ -79,7 +79,7 @@ class KLIEP(Shallow):
         distances = [squared_distances(x, chosen) for x in (given.source, target)]
         median = median_distance(distances[1] if len(target) > 1 else distances[0])
         fold = draws.permutation(np.arange(len(target)) % FOLDS)
-        best, weights, residual = -np.inf, np.zeros(len(given.source)), 0.0
+        best, kept = -np.inf, None
         for width in WIDTHS:
             k_source, k_target = (np.exp(squared / (-2.0 * (width * median) ** 2)) for squared in distances)
             mean = k_source.mean(0)
@@ -89,13 +89,15 @@ class KLIEP(Shallow):
             k_source, k_target, mean = k_source[:, near], k_target[:, near], mean[near]
             score = left_out(k_target, mean, fold, self.steps)
             if score > best:
-                alpha, residual = expectation_maximisation(k_target, mean, self.steps)
-                best, weights = score, k_source @ alpha
+                best, kept = score, (k_source, k_target, mean)
+        if kept is None:
+            return self.solved(given, weights=np.zeros(len(given.source)))
+        alpha, residual = expectation_maximisation(*kept[1:], self.steps)
         if residual > TOLERANCE:
             given.remark(
                 f"after {self.steps:,} steps the weights could still be {residual:.2g} likelier; allow more", True
             )
-        return self.solved(given, weights=weights)
+        return self.solved(given, weights=kept[0] @ alpha)
 
 
 def left_out(kernel: np.ndarray, mean: np.ndarray, fold: np.ndarray, steps: int) -> float:

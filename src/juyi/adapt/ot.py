@@ -12,6 +12,21 @@ from juyi.adapt.samples import Map, Samples
 from juyi.adapt.shallow import Shallow, Solved
 from juyi.training import hyperparameter
 
+SETTLED = 0.01
+"""By so much of its weight a row may be off."""
+
+
+def how_far_off(plan: np.ndarray) -> float:
+    """By how much of its weight the worst row, of either side, is off; infinite where a number of the plan is none.
+
+    Example:
+        >>> how_far_off(np.eye(2) / 2), how_far_off(np.array([[0.5, 0.0], [0.25, 0.25]]))
+        (0.0, 0.5)
+    """
+    if not np.isfinite(plan).all():
+        return float("inf")
+    return max(float(np.abs(plan.sum(axis) * plan.shape[1 - axis] - 1.0).max()) for axis in (0, 1))
+
 
 def transport_plan(
     cost: np.ndarray, labels: np.ndarray, entropy: float, classes: float, rounds: int
@@ -35,13 +50,16 @@ def transport_plan(
     added, plan, error = np.zeros_like(cost), np.full((n, m), 1.0 / (n * m)), np.inf
     for _ in range(rounds if classes > 0 else 1):
         told = cost + classes * added
+        told -= told.min(1, keepdims=True)  # what a whole row or column costs more changes no plan,
+        told -= told.min(0)  # and without it fewer numbers are too small to be held
         sides, options = (ot.unif(n), ot.unif(m), told, entropy), {"numItermax": 500, "stopThr": 1e-5, "warn": False}
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            plan = ot.bregman.sinkhorn_stabilized(*sides, **options)
-        if not np.isfinite(plan).all():  # far rows; in logarithms it is slower, and never breaks
+            plan = ot.bregman.sinkhorn_knopp(*sides, **options)
+            error = how_far_off(plan)
+        if error > SETTLED:  # far rows; in logarithms it is slower, and nothing is too small
             plan = ot.bregman.sinkhorn_log(*sides, **options)
-        error = float(np.abs(plan.sum(1) * n - 1.0).max())
+            error = how_far_off(plan)
         mass = np.maximum(one_hot.T @ plan, 1e-12 / m) * m
         added = one_hot @ (0.5 / np.sqrt(mass))
     return plan, error
@@ -83,8 +101,8 @@ class OT(Shallow):
         x, y = given.source[source], given.labels[source]
         cost = median_cost(x, given.target[target])
         plan, error = transport_plan(cost, y, self.entropy, self.class_penalty, self.rounds)
-        if error > 0.01:
-            given.remark(f"the plan is not settled: weights of source rows are off by up to {error:.0%}", alarm=True)
+        if error > SETTLED:
+            given.remark(f"the plan is not settled: weights of rows are off by up to {error:.0%}", alarm=True)
         carried = plan @ given.target[target] / np.maximum(plan.sum(1, keepdims=True), 1e-300)
         same = Map.identity(given.columns)
         model = self.model_of(given, carried, y, np.ones(len(y)), same)
