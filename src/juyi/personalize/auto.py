@@ -29,7 +29,7 @@ class Auto(Personaliser):
 
     With d the mean total variation between a client's shares of the classes and all clients' (0 to 1):
 
-        d > .6 (few classes each)    ditto, fedrep, feddbe
+        d > .6 (few classes each)    ditto, fedrep, feddbe, fedavg_ft
         .25 to .6                    ditto, feddbe, fedavg_ft
         d < .25 (mild, or none)      feddbe, fedavg_ft, fedprox, and fedbn where the network has batch norm
 
@@ -66,7 +66,7 @@ class Auto(Personaliser):
         if self.candidates:
             return tuple(word.strip() for word in self.candidates.split(",") if word.strip())
         if differing > STRONG:
-            return ("ditto", "fedrep", "feddbe")
+            return ("ditto", "fedrep", "feddbe", "fedavg_ft")
         if differing >= MILD:
             return ("ditto", "feddbe", "fedavg_ft")
         return ("feddbe", "fedavg_ft", "fedprox", *(("fedbn",) if has_norm else ()))
