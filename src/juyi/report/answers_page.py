@@ -50,11 +50,7 @@ def render(record: dict[str, Any]) -> str:
         settings(record),
     ]
     answer = str(verdict.get("answer") or "cannot_tell")
-    head = (
-        f'<header><p class="brand"><b>Juyi</b> <span lang="zh">举一反三</span></p><h1>{escape(title)}</h1></header>'
-        f'<section class="verdict {escape(answer)}" aria-labelledby="verdict-title"><h2 id="verdict-title">'
-        f'{escape(record.get("method"))}</h2><p class="sentence">{sections.sentence_html(str(sentence))}</p></section>'
-    )
+    head = sections.masthead(title, answer, str(record.get("method")), str(sentence))
     return document(title, head + contents(parts) + "".join(parts), drawn, "answers.json")
 
 
@@ -75,7 +71,7 @@ def weights(history: list[dict[str, Any]], drawn: dict[str, Variants]) -> str:
         for place, name in enumerate(names)
     ]  # fmt: skip
     what = "Weights of the experts over the stream"
-    return chart("weights", what, {"all": {"data": data, "layout": layout(history, "weight", "%")}}, drawn)
+    return chart("weights", what, {"all": {"data": data, "layout": layout(history, "weight", shares=True)}}, drawn)
 
 
 def mistakes(history: list[dict[str, Any]], drawn: dict[str, Variants]) -> str:
@@ -94,16 +90,16 @@ def mistakes(history: list[dict[str, Any]], drawn: dict[str, Variants]) -> str:
             "line": {"color": colour, "width": 1.8}, "hovertemplate": f"{escape(name)}: %{{y:,}}<extra></extra>",
         })  # fmt: skip
     what = "Mistakes up to each row of the stream"
-    return chart("mistakes", what, {"all": {"data": data, "layout": layout(history, "mistakes", "")}}, drawn)
+    return chart("mistakes", what, {"all": {"data": data, "layout": layout(history, "mistakes")}}, drawn)
 
 
-def layout(history: list[dict[str, Any]], title: str, unit: str) -> Figure:
+def layout(history: list[dict[str, Any]], title: str, shares: bool = False) -> Figure:
     """Axes of what is drawn over a stream; a dotted line where an alarm rang."""
     return {
         "showlegend": True, "legend": {"orientation": "h", "y": 1.14},
         "xaxis": {"title": {"text": "rows", "standoff": 8}, "rangemode": "tozero", "fixedrange": True},
         "yaxis": {"title": {"text": title}, "rangemode": "tozero", "fixedrange": True, "automargin": True}
-        | ({"tickformat": ".0%", "range": [0, 1]} if unit else {}),
+        | ({"tickformat": ".0%", "range": [0, 1]} if shares else {}),
         "shapes": [
             {"type": "line", "x0": one["rows"], "x1": one["rows"], "yref": "paper", "y0": 0, "y1": 1,
              "line": {"color": "@ink", "width": 1, "dash": "dot"}}

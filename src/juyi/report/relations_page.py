@@ -51,11 +51,7 @@ def render(record: dict[str, Any]) -> str:
         section("notes", "What was done", sections.listed("notes", record.get("notes") or [])),
         settings(record),
     ]
-    head = (
-        f'<header><p class="brand"><b>Juyi</b> <span lang="zh">举一反三</span></p><h1>{escape(title)}</h1></header>'
-        '<section class="verdict no_difference" aria-labelledby="verdict-title"><h2 id="verdict-title">Relations</h2>'
-        f'<p class="sentence">{sections.sentence_html(str(record.get("sentence") or ""))}</p></section>'
-    )
+    head = sections.masthead(title, "no_difference", "Relations", str(record.get("sentence") or ""))
     return document(title, head + contents(parts) + "".join(parts), drawn, "relations.json")
 
 

@@ -55,6 +55,22 @@ def done_sentence(record: dict[str, Any], shown: list[dict[str, Any]]) -> str:
     return f"{what} {label(shown[-1].get('name', '')).capitalize()} on {on.get('data', 'the data')}: {value}."
 
 
+def masthead(title: str, answer: str, heading: str, sentence: str) -> str:
+    """Write the top of a page that is about one question: what was carried where, and what came of it.
+
+    Args:
+        title: what was carried where.
+        answer: of the verdict, which gives the colour.
+        heading: over the sentence.
+        sentence: what came of it.
+    """
+    return (
+        f'<header><p class="brand"><b>Juyi</b> <span lang="zh">举一反三</span></p><h1>{escape(title)}</h1></header>'
+        f'<section class="verdict {escape(answer)}" aria-labelledby="verdict-title"><h2 id="verdict-title">'
+        f'{escape(heading)}</h2><p class="sentence">{sentence_html(sentence)}</p></section>'
+    )
+
+
 def sentence_html(sentence: str) -> str:
     """Set the first sentence large, and what follows it small."""
     head, dot, rest = sentence.replace(" %", "\N{NO-BREAK SPACE}%").partition(". ")

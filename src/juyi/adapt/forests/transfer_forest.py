@@ -91,16 +91,15 @@ class TransferForest(ClassifierMixin, Method):  # type: ignore[misc]
         elif hasattr(X, "estimators_"):
             self.forest_ = check_forest(X, "source")
         else:
-            self.forest_, self.classes_ = self._learnt(as_domain(X, y, name="source"), y)
+            self.forest_ = self._learnt(as_domain(X, y, name="source"), y)
         self.n_features_in_ = self.forest_.n_features_in_
-        if isinstance(X, str | Path) or hasattr(X, "estimators_"):
-            self.classes_ = getattr(self.forest_, "classes_", np.empty(0))
+        self.classes_ = getattr(self.forest_, "classes_", np.empty(0))
         x, wanted = self._labelled(target)
         self._correct(x, wanted)
         return self
 
-    def _learnt(self, source: Domain, y: Any) -> tuple[Any, np.ndarray]:
-        """A forest of the source's labelled rows, and the classes as they were written."""
+    def _learnt(self, source: Domain, y: Any) -> Any:
+        """A forest of the source's labelled rows, which knows the classes as they were written."""
         if source.is_images:
             raise DataError(f"{source.name}: holds images, but rows of numbers are needed; give features of them")
         if not source.labelled.any():
@@ -113,7 +112,7 @@ class TransferForest(ClassifierMixin, Method):  # type: ignore[misc]
         names = classes_of(source, y)
         labels = source.y[source.labelled]
         forest.fit(source.x[source.labelled], labels if source.classes is None else names[labels])
-        return forest, getattr(forest, "classes_", np.empty(0))
+        return forest
 
     def _labelled(self, target: Any) -> tuple[np.ndarray, np.ndarray]:
         """The target's labelled rows, and their labels as the leaves say them: columns of 0 and 1, or the numbers."""
