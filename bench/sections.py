@@ -97,7 +97,7 @@ def private() -> list[str]:
 
 
 def shallow() -> list[str]:
-    """Shallow methods: each on the shift that it is made for, growth with the rows, and digits."""
+    """Shallow methods: each on the shift that it is made for, growth with the rows, and images by their features."""
     found = read("shallow") if (RESULTS / "shallow").is_dir() else {}
     made = [
         f"| `{r['method']}` | {r['shift']} | {r['before']:.3f} | {r['after']:.3f} | {r['better']} of {r['seeds']} |"
@@ -110,20 +110,10 @@ def shallow() -> list[str]:
         for r in record["results"]
         if name.startswith("growth") and "seconds" in r
     ]
-    pairs = [
-        f"| {r['source']} → {r['target']} | {r['accuracy']['source_only']:.3f} | {max(r['accuracy'].values()):.3f} | "
-        f"`{r['chosen']}` {r['accuracy'][r['chosen']]:.3f} | {r['accuracy'][r['serves']]:.3f} |"
-        for name, record in found.items()
-        for r in record["results"]
-        if name.startswith("digits")
-    ]
     lead = (
         "`python bench/shallow.py synthetic`; accuracy on the target, means over seeds, without transfer and with it."
     )
     rows = "`python bench/shallow.py growth`; 100 columns, so many rows a side; processor seconds, one core."
-    net = (
-        "`python bench/shallow.py digits`; on features of a network that has learnt the source; chosen without labels."
-    )
     return [
         *section(
             "Shallow methods on the shifts they are made for",
@@ -132,8 +122,34 @@ def shallow() -> list[str]:
             made,
         ),
         *section("Growth of shallow methods", rows, "| method | rows a side | time | peak memory |", grown),
-        *section("Shallow methods on digits", net, "| pair | without | best | chosen | served |", pairs),
+        *shallow_on_images(
+            [r for part in found if part.startswith(("digits", "pacs")) for r in found[part]["results"]]
+        ),
     ]
+
+
+def shallow_on_images(pairs: list[dict]) -> list[str]:
+    """Shallow methods on the features of a network: the best one, and the one that is chosen without labels."""
+    rows = [
+        (
+            r["accuracy"]["source_only"],
+            max(r["accuracy"].values()),
+            r["accuracy"][r["chosen"]],
+            r["accuracy"][r["serves"]],
+        )
+        for r in pairs
+    ]
+    lines = [
+        f"| {r['source']} → {r['target']} | {none:.3f} | {best:.3f} | `{r['chosen']}` {chosen:.3f} | {served:.3f} |"
+        for r, (none, best, chosen, served) in zip(pairs, rows, strict=True)
+    ]
+    if rows:
+        lines.append("| mean | " + " | ".join(f"{value:.3f}" for value in np.mean(rows, axis=0)) + " |")
+    lead = (
+        "`python bench/shallow.py digits`, `pacs`; on features of a network that has learnt the source; chosen\n"
+        "without labels of the target, on rows of the source that the network has not seen."
+    )
+    return section("Shallow methods on images", lead, "| pair | without | best | chosen | served |", lines)
 
 
 def shallow_peers() -> list[str]:
