@@ -13,6 +13,7 @@ from scipy.linalg import sqrtm
 from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -20,8 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import juyi
-from juyi.adapt import CORAL, GFK, JDA, METHODS, OT, TCA, LinearMonge, RuLSIF, SubspaceAlignment
+from juyi.adapt import CORAL, GFK, JDA, JDOT, METHODS, OT, TCA, LinearMonge, RuLSIF, SubspaceAlignment
 from juyi.adapt.covariances import covariance_of
+from juyi.adapt.density_ratio import odds_without
 from juyi.adapt.gfk import geodesic_kernel
 from juyi.adapt.joint_alignment import directions
 from juyi.adapt.kliep import expectation_maximisation
@@ -35,7 +37,7 @@ from juyi.errors import DataError, SettingError
 from juyi.measure import bbse
 
 SHALLOW = {name: method for name, method in METHODS.items() if issubclass(method, Shallow)}
-QUICK = {"features": 20, "rounds": 2}
+QUICK = {"features": 20, "rounds": 2, "steps": 2, "folds": 2}
 RNG = np.random.default_rng(0)
 
 
@@ -74,7 +76,7 @@ def against_itself(method):
     return type(method.__name__, (method,), body)
 
 
-@pytest.mark.parametrize("name", ["coral", "rulsif", "tca", "ot"])
+@pytest.mark.parametrize("name", SHALLOW)
 def test_scikit_learn_checks_it(name):
     method = against_itself(SHALLOW[name])
     with warnings.catch_warnings():
@@ -88,10 +90,14 @@ def test_scikit_learn_checks_it(name):
     assert len(results) > 40
 
 
-@pytest.mark.parametrize("name", SHALLOW)
-def test_exemptions_from_scikit_learns_checks_are_few(name):
-    numbers = {"check_classifiers_regression_target"} if SHALLOW[name].regression else set()
-    assert set(SHALLOW[name].scikit_exempt) == numbers | ({"check_classifiers_train"} if name == "gfk" else set())
+def test_exemptions_from_scikit_learns_checks_are_few():
+    numbers = "check_classifiers_regression_target"
+    exempt = {name: set(method.scikit_exempt) - {numbers} for name, method in SHALLOW.items()}
+    assert {name: checks for name, checks in exempt.items() if checks} == {
+        "gfk": {"check_classifiers_train"},
+        "feature_augmentation": {"check_transformer_general", "check_transformer_data_not_an_array"},
+    }
+    assert all((numbers in method.scikit_exempt) == method.regression for method in SHALLOW.values())
 
 
 class Watched(CORAL):
@@ -285,6 +291,35 @@ def test_a_plan_carries_each_row_once_and_keeps_classes_apart():
     apart, _ = transport_plan(cost / np.median(cost), labels, 0.05, 1.0, 10)
     mixed = [np.minimum(p[labels == 0].sum(0), p[labels == 1].sum(0)).sum() for p in (plan, apart)]
     assert mixed[1] < mixed[0]
+
+
+def test_odds_of_a_row_left_out_are_those_of_a_fit_without_it():
+    x, y = RNG.normal(size=(80, 4)), np.repeat([0, 1], 40)
+    x[:, 0] += y
+    odds, all_of_them = odds_without(x, y, 0.02)
+    exact = np.empty(80)
+    for row in range(80):
+        without = LogisticRegression(C=1.0 / (0.02 * 80), tol=1e-8, max_iter=1_000)
+        exact[row] = without.fit(np.delete(x, row, 0), np.delete(y, row)).decision_function(x[row : row + 1])[0]
+    seen = np.abs(all_of_them.decision_function(x) - exact)
+    assert np.abs(odds - exact).max() < 0.05 < 0.3 < seen.max()
+
+
+@pytest.mark.parametrize("shares", [0.5, 0.75])
+def test_joint_transport_follows_the_classes_shares(shares):
+    y, z = np.arange(300) < 150, np.arange(300) < 300 * shares
+    x, target = (RNG.normal(size=(300, 2)) + 5 * c[:, None] for c in (y, z))
+    target = target @ np.array([[0.8, -0.6], [0.6, 0.8]]) + 2
+    forced, follows = (JDOT(follow_shares=f).fit(x, y, target=target).score(target, z) for f in (False, True))
+    assert follows > 0.98
+    assert (forced > 0.98) == (shares == 0.5)
+
+
+def test_joint_transport_part_by_part_is_about_that_of_all_rows():
+    y, z = RNG.integers(0, 2, (2, 600))
+    x, target = (RNG.normal(size=(600, 2)) + 5 * c[:, None] for c in (y, z))
+    parts = JDOT(rows=100).fit(x, y, target=target + 2)
+    assert (parts.predict(target + 2) == JDOT().fit(x, y, target=target + 2).predict(target + 2)).mean() > 0.98
 
 
 def test_few_labels_reach_the_methods_that_need_none():

@@ -31,6 +31,10 @@ class FeatureAugmentation(Shallow):
     """
 
     needs_target_labels: ClassVar[bool] = True
+    scikit_exempt: ClassVar[dict[str, str]] = Shallow.scikit_exempt | dict.fromkeys(
+        ("check_transformer_general", "check_transformer_data_not_an_array"),
+        "source rows, which fit_transform returns, bear other columns than target rows, which transform does",
+    )
 
     def solve(self, given: Samples) -> Solved:
         """Copy the columns."""

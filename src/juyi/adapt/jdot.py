@@ -7,10 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from juyi.adapt.heads import probabilities
-from juyi.adapt.ot import OT, drawn, median_cost
+from juyi.adapt.kernels import median_distance, squared_distances
 from juyi.adapt.samples import Map, Samples
 from juyi.adapt.shallow import Shallow, Solved
-from juyi.training import hyperparameter, redeclare
+from juyi.training import hyperparameter
+
+CHANGED = 0.002
+"""Of what target rows are taught; a label that becomes another counts twice."""
 
 
 class JDOT(Shallow):
@@ -20,10 +23,17 @@ class JDOT(Shallow):
 
     In turns: with f fixed, γ is the cheapest plan; with γ fixed, f is learnt from target rows that bear the labels of
     those coupled to them.  ℓ is the cross-entropy, or the squared error of numbers in units of their variance;
-    distances are in units of their median.  It ends when no coupling changes.
+    distances are in units of their median.  It ends when fewer than one label of a
+    thousand changes.
+
+    Two things are this library's.  A plan gives every row away, so where the target has less of a class than the
+    source, rows of the others must bear its label: with `follow_shares` a source row weighs as much as makes the
+    classes' shares those that f found in the target.  And time and memory grow with the rows, not with their square:
+    large domains are coupled part by part.
 
     Source: N. Courty, R. Flamary, A. Habrard and A. Rakotomamonjy, "Joint Distribution Optimal Transportation for
-    Domain Adaptation", NIPS 2017, algorithm 1.
+    Domain Adaptation", NIPS 2017, algorithm 1; parts as in K. Fatras et al., "Learning with minibatch Wasserstein",
+    AISTATS 2020.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -34,39 +44,67 @@ class JDOT(Shallow):
         True
     """
 
-    costs: ClassVar[str] = "seconds; grows with the square of the rows, of which some are drawn"
-
+    draws: ClassVar[bool] = True
     distance: float = hyperparameter(default=1.0, help="α, how much the distance of rows counts", low=0.0, high=1e6)
     rounds: int = hyperparameter(default=10, help="of coupling and learning, at most", low=1, high=1_000)
-    rows: int = redeclare(OT, "rows", default=2_000)
+    follow_shares: bool = hyperparameter(
+        default=True, help="whether classes have the shares that the model finds in the target; else the source's"
+    )
+    rows: int = hyperparameter(default=2_000, help="rows of a domain that are coupled at once", low=2, high=20_000)
 
     def solve(self, given: Samples) -> Solved:
         """Couple, learn, and again."""
         import ot  # here, since it takes half a second to import
 
-        source, target = drawn(given, self.rows)
-        x, y, z = given.source[source], given.labels[source], given.target[target]
-        near, same = self.distance * median_cost(x, z), Map.identity(given.columns)
-        before, model = np.zeros(0), None
+        parts, same, model = parts_of(given, self.rows), Map.identity(given.columns), None
+        unit = median_distance(squared_distances(given.source[parts[0][0]], given.target[parts[0][1]])) ** 2
+        weights, before = np.ones(len(given.source)), np.full((len(given.target), given.counted.shape[1]), np.inf)
         for _ in range(self.rounds):
-            told = near if model is None else near + losses(model, y, z, given.classes)
-            plan = ot.emd(ot.unif(len(x)), ot.unif(len(z)), told, numItermax=1_000_000)
-            taught = len(z) * (plan.T @ (np.eye(given.classes)[y] if given.classes else y[:, None]))
-            if before.shape == taught.shape and np.abs(taught - before).max() < 1e-6:
+            taught, times = np.zeros_like(before), np.zeros((len(before), 1))
+            for source, target in parts:
+                x, z = given.source[source], given.target[target]
+                cost = self.distance * squared_distances(x, z) / unit
+                if model is not None:
+                    cost += losses(model, given.labels[source], z, given.classes)
+                mass = weights[source] / weights[source].sum()
+                plan = ot.emd(mass, ot.unif(len(z)), cost, numItermax=1_000_000)
+                taught[target] += len(z) * (plan.T @ given.counted[source])
+                times[target] += 1.0
+            taught /= times
+            if np.abs(taught - before).sum() < CHANGED * len(taught):
                 break
-            before, model = taught, self._taught(given, z, taught, same)
+            before, model = taught, self._taught(given, taught, same)
+            if given.classes and self.follow_shares:
+                told = np.bincount(probabilities(model, given.target, given.classes).argmax(1), minlength=given.classes)
+                weights = ((told + 1.0) / given.counted.sum(0))[given.labels]  # no class vanishes for good
         else:
             given.remark(f"after {self.rounds} rounds the couplings still change")
-        counts = np.zeros(len(given.source))
-        counts[source] = 1.0
-        return Solved(model, same, same, counts)
+        return Solved(model, same, same, weights / weights.mean())
 
-    def _taught(self, given: Samples, z: np.ndarray, taught: np.ndarray, same: Map) -> Any:
+    def _taught(self, given: Samples, taught: np.ndarray, same: Map) -> Any:
         """A model of target rows with the labels that came to them, each class by its share."""
+        z = given.target
         if not given.classes:
             return self.model_of(given, z, taught[:, 0], np.ones(len(z)), same)
         rows, codes = np.nonzero(taught > 1e-3)
         return self.model_of(given, z[rows], codes, taught[rows, codes], same)
+
+
+def parts_of(given: Samples, most: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Numbers of source and of target rows that are coupled with each other, at most so many of each.
+
+    All rows take part; a part of the smaller domain as often as it must.
+
+    Example:
+        >>> few, many = np.zeros((2, 1)), np.zeros((9, 1))
+        >>> given = Samples(many, np.zeros(9, int), few, np.zeros(2, int), np.zeros(2, bool), 2)
+        >>> [(len(source), len(target)) for source, target in parts_of(given, 3)]
+        [(3, 2), (3, 2), (3, 2)]
+    """
+    draws = given.draws()
+    numbers = (len(given.source), len(given.target))
+    source, target = (np.array_split(draws.permutation(n), -(-n // most)) for n in numbers)
+    return [(source[k % len(source)], target[k % len(target)]) for k in range(max(len(source), len(target)))]
 
 
 def losses(model: Any, y: np.ndarray, z: np.ndarray, classes: int) -> np.ndarray:
