@@ -12,6 +12,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from juyi.check.personaliser import CLIENTS, CPU, skewed_clients
 from juyi.personalize import METHODS
+from juyi.personalize.federation import Federation
 from juyi.personalize.flower.client import MOST
 from juyi.personalize.flower.node import Node
 from juyi.personalize.flower.parcel import from_records, to_records
@@ -23,7 +24,7 @@ from juyi.personalize.request import ClientData
 from juyi.personalize.simulation import clients_of, federation_of
 from juyi.training import command_name
 
-FEDERATION = "0123456789abcdef"
+FEDERATION, SECRET = "0123456789abcdef", 2**100 + 7
 DOMAIN = skewed_clients()
 FORM = Form(DOMAIN.x.shape[1:], DOMAIN.classes)
 TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
@@ -107,13 +108,15 @@ def elsewhere(method, folder, grid=None, patience=10.0, names=CLIENTS, said=None
     said = [] if said is None else said
     post = Post(grid, FEDERATION, FORM, True, names, patience, said.append, grid.clock, grid.pause)
     told = Told(post.gather(len(names)), FORM, "domains", "clients")
-    return Elsewhere(told, post, torch.float32).federation(command_name(type(method)), method), grid
+    engine = Elsewhere(told, post, torch.float32, SECRET)
+    return engine.federation(command_name(type(method)), method), grid
 
 
 def simulated(method):
     """The same clients in the simulator."""
     data, every = client_data()
-    return federation_of(method, [one.on(CPU) for one in data], every, CPU)
+    found = federation_of(method, [one.on(CPU) for one in data], every, CPU)
+    return Federation(method, found.model, found.clients, found.settings, SECRET)
 
 
 def apart(one, other):

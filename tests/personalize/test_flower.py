@@ -12,6 +12,7 @@ pytest.importorskip("flwr", reason="needs the extra federated")
 from juyi.check.personaliser import small
 from juyi.errors import ForeignFileError, SettingError, WriteError
 from juyi.personalize import METHODS, FedAvg, FedRep, Local
+from juyi.personalize.federation import Federation
 from juyi.personalize.flower import server
 from juyi.personalize.flower.launch import app_settings
 from juyi.personalize.flower.parcel import Parcel, from_records, to_records
@@ -55,6 +56,21 @@ def test_every_method_equals_the_simulator(name, tmp_path):
     tests = [one.test for one in client_data()[0]]
     for (a, b), (c, d) in zip(here.hits(tests), there.hits(()), strict=True):
         assert np.array_equal(a, c) and np.array_equal(b, d)
+
+
+def test_noise_that_hides_clients_comes_from_what_only_the_server_knows(tmp_path):
+    pytest.importorskip("opacus", reason="needs the extra private")
+    hides = {"batch_norm": "none", "privacy": "client", "clip_norm": 0.5, "noise": 1.0, "participation": 0.5}
+    method = small(FedRep, rounds=3, **hides, **MOVES)
+    here, (there, _) = simulated(method), elsewhere(method, tmp_path / "nodes")
+    by_seed = Federation(method, here.model, here.clients, here.settings)
+    for federation in (here, there, by_seed):
+        rounds(federation, 3)
+    assert apart(here, there) == 0.0 and here.budget.record() == there.budget.record()
+    assert apart(here, by_seed) > 0.01
+    secret = server.secret_of(tmp_path / "secret")
+    assert secret == server.secret_of(tmp_path / "secret") != server.secret_of(tmp_path / "other")
+    assert (tmp_path / "secret").stat().st_mode & 0o077 == 0
 
 
 def test_who_is_lost_is_skipped_and_taken_back_with_what_it_had_kept(tmp_path):
@@ -273,8 +289,9 @@ def test_what_flower_cannot_do_is_said_in_a_line(monkeypatch):
 
     with pytest.raises(SettingError, match="--newcomers"):
         launch.check_flower(Request("digits", newcomers=1, engine="flower"), FedAvg())
-    with pytest.raises(SettingError, match="--privacy"):
+    with pytest.raises(SettingError, match="--privacy sample"):
         launch.check_flower(Request("digits", engine="flower"), FedAvg(privacy="sample"))
+    launch.check_flower(Request("digits", engine="flower"), FedAvg(privacy="client", clip_norm=1.0))
     monkeypatch.setattr(launch, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match=r"pip install 'juyi\[federated\]'"):
         launch.check_flower(Request("digits", engine="flower"), FedAvg())

@@ -51,10 +51,19 @@ class Federation:
         model: the network, with the weights with which everything begins.
         clients: their rows.
         settings: seed, device, precision, processes.
+        secret: what decides who comes and which noise is added where that hides clients; by default the seed.
     """
 
-    def __init__(self, method: Personaliser, model: Vector, clients: Sequence[ClientRows], settings: Settings) -> None:
+    def __init__(
+        self,
+        method: Personaliser,
+        model: Vector,
+        clients: Sequence[ClientRows],
+        settings: Settings,
+        secret: int | None = None,
+    ) -> None:
         self.method, self.model, self.clients, self.settings = method, model, clients, settings
+        self.secret = settings.seed if secret is None else secret
         self.check_clients()
         self.training = LocalTraining(
             method.recipe(),
@@ -64,7 +73,7 @@ class Federation:
             method.statistics,
         )
         method.check_net(model)
-        self.defence, self.budget = defence_of(method, len(clients), settings.seed), Budget(self)
+        self.defence, self.budget = defence_of(method, len(clients), self.secret), Budget(self)
         self.listener: Listener | None = None
         self.begin()
 
@@ -97,7 +106,7 @@ class Federation:
 
     def under(self, method: Personaliser) -> Federation:
         """The same rounds under another method, whose rounds are these to the bit."""
-        found = Federation(method, self.model, self.clients, self.settings)
+        found = Federation(method, self.model, self.clients, self.settings, self.secret)
         found.follow(self)
         return found
 
@@ -117,9 +126,9 @@ class Federation:
 
         As many in each round; where the noise hides clients each comes by a chance of its own, as its ε supposes.
         """
-        random = np.random.default_rng(derive_seed(self.settings.seed, 1, round_number))
-        every = len(self.clients)
-        if self.method.privacy == "client":
+        every, hides = len(self.clients), self.method.privacy == "client"
+        random = np.random.default_rng(derive_seed(self.secret if hides else self.settings.seed, 1, round_number))
+        if hides:
             chosen = np.flatnonzero(random.random(every) < self.method.participation)
         else:
             chosen = np.sort(random.choice(every, selected(self.method.participation, every), replace=False))

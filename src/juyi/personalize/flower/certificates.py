@@ -45,14 +45,14 @@ def write_certificates(folder: Path, hosts: list[str]) -> None:
         signed = unsigned.sign(signer, hashes.SHA384())
         (folder / name).write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    _write_secret(folder / "server.key", key.private_bytes(*pem))
+    write_secret(folder / "server.key", key.private_bytes(*pem))
 
 
 def write_node_key(secret: Path, public: Path) -> None:
     """Write a node's key, and what the server needs to know of it."""
     key = ec.generate_private_key(ec.SECP384R1())
     form = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    _write_secret(secret, key.private_bytes(*form))
+    write_secret(secret, key.private_bytes(*form))
     known = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     public.parent.mkdir(parents=True, exist_ok=True)
     public.write_bytes(known + b"\n")
@@ -78,7 +78,7 @@ def _named(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _write_secret(path: Path, content: bytes) -> None:
+def write_secret(path: Path, content: bytes) -> None:
     """Write what nobody else may read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from juyi.personalize.base import Personaliser
 from juyi.personalize.flower.making import make_app, make_federation
 from juyi.personalize.flower.processes import Process, Processes
 from juyi.personalize.flower.setup import Form, build_for
+from juyi.personalize.protection import check_protection
 from juyi.personalize.request import Given, Request
 from juyi.personalize.vector import Vector
 from juyi.runs import RunFolder
@@ -35,10 +36,10 @@ def check_flower(request: Request, method: Personaliser) -> None:
         raise SettingError("--engine flower: needs Flower, which is not installed; pip install 'juyi[federated]'")
     if request.newcomers:
         raise SettingError("--newcomers: only the simulator lets clients come later; leave it out with --engine flower")
-    if method.privacy != "none":
+    if method.privacy == "sample":
         raise SettingError(
-            "--privacy: on Flower clients tell their losses and held-out rows without noise; use the simulator, or "
-            "leave --engine flower out"
+            "--privacy sample: on Flower clients tell the server, whom it is to hide rows from, their losses and which "
+            "rows were told right without noise; use --privacy client, or leave --engine flower out"
         )
 
 
@@ -83,7 +84,9 @@ def make(folder: Path, request: Request, method: Personaliser, host: str) -> Non
     if like.classes is None:
         raise DataError(f"{like.name}: has no labels of classes, and clients learn from labels; give data that have")
     form = Form(like.x.shape[1:], like.classes, like.columns or ())
-    method.check_net(Vector(build_for(method, form)))
+    model = Vector(build_for(method, form))
+    method.check_net(model)
+    check_protection(method, model, request.number)
     name = "each client's own"
     make_federation(folder, app_settings(request, method, form, "run", request.number, name, "domains"), host)
 

@@ -63,7 +63,12 @@ START = """#!/bin/sh
 set -eu
 cd "$(dirname "$0")/.."
 {quiet} FLWR_HOME="$PWD/server/flower"
-flower-superlink --host "${{1:-0.0.0.0}}" --port {port} --enable-supernode-auth \\
+listen=${{1:-0.0.0.0}} near={name}  # by which the certificate knows it
+case $listen in 0.0.0.0 | 127.0.0.1) near=127.0.0.1 ;; esac
+mkdir -p server/flower
+printf '[superlink.server]\\naddress = "%s:{port}"\\nroot-certificates = "%s"\\n' "$near" "$PWD/server/ca.crt" \\
+    >server/flower/config.toml
+flower-superlink --host "$listen" --port {port} --enable-supernode-auth \\
     --disable-runtime-dependency-installation \\
     --ssl-ca-certfile server/ca.crt --ssl-certfile server/server.crt --ssl-keyfile server/server.key &
 trap 'kill $!' INT TERM
@@ -133,11 +138,9 @@ def make_federation(folder: Path, settings: dict[str, Any], host: str) -> None:
     server = folder / "server"
     make_app(folder / "app", settings)
     write_certificates(server, list(dict.fromkeys([name.strip("[]"), "localhost", "127.0.0.1"])))
-    write_text(server / "start.sh", START.format(quiet=QUIET, port=port))
+    write_text(server / "start.sh", START.format(quiet=QUIET, port=port, name=name))
     write_text(server / "run.sh", RUN.format(quiet=QUIET))
-    certificate = (server / "ca.crt").resolve()
-    connection = f'[superlink.server]\naddress = "127.0.0.1:{port}"\nroot-certificates = "{certificate}"\n'
-    write_text(server / "flower" / "config.toml", connection)
+    certificate = server / "ca.crt"
     for number in range(1, int(settings["clients"]) + 1):
         client = folder / f"client-{number}"
         write_node_key(client / "node.key", server / f"client-{number}.pub")

@@ -41,13 +41,15 @@ class RemoteFederation(Federation):
         post: what talks with them.
         name: of the method whose rounds these are, under which they keep what is theirs.
         settings: seed and precision.
+        secret: what decides who comes and which noise is added, where that hides clients.
     """
 
     def __init__(
-        self, method: Personaliser, model: Vector, told: Told, post: Post, name: str, settings: Settings
+        self, method: Personaliser, model: Vector, told: Told, post: Post, name: str, settings: Settings, secret: int
     ) -> None:
         self.told, self.post, self.name = told, post, name
-        super().__init__(method, model, [ClientRows(one.name, NO_ROWS, NO_ROWS) for one in told.clients], settings)
+        clients = [ClientRows(one.name, NO_ROWS, NO_ROWS) for one in told.clients]
+        super().__init__(method, model, clients, settings, secret)
 
     def check_clients(self) -> None:
         """Each node looks at its own rows."""
@@ -59,7 +61,7 @@ class RemoteFederation(Federation):
 
     def under(self, method: Personaliser) -> Federation:
         """The same rounds under another method, whose rounds are these to the bit."""
-        found = RemoteFederation(method, self.model, self.told, self.post, self.name, self.settings)
+        found = RemoteFederation(method, self.model, self.told, self.post, self.name, self.settings, self.secret)
         found.follow(self)
         return found
 
@@ -164,16 +166,17 @@ class Elsewhere:
         told: the clients.
         post: what talks with them.
         dtype: the number type in which all compute.
+        secret: what decides who comes and which noise is added, where that hides clients.
     """
 
     here = False
     processes = Processes()
 
-    def __init__(self, told: Told, post: Post, dtype: torch.dtype) -> None:
-        self.told, self.post, self.dtype = told, post, dtype
+    def __init__(self, told: Told, post: Post, dtype: torch.dtype, secret: int) -> None:
+        self.told, self.post, self.dtype, self.secret = told, post, dtype, secret
 
     def federation(self, name: str, method: Personaliser) -> Federation:
         """A server that has not yet gone through a round."""
         net = self.told.network(method).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         settings = Settings(method.random_state, torch.device("cpu"), self.dtype)
-        return RemoteFederation(method, Vector(net), self.told, self.post, name, settings)
+        return RemoteFederation(method, Vector(net), self.told, self.post, name, settings, self.secret)

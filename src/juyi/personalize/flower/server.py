@@ -13,6 +13,7 @@ from rich.console import Console
 from juyi.errors import JuyiError, RunFolderError
 from juyi.personalize import METHODS
 from juyi.personalize.base import Personaliser
+from juyi.personalize.flower.certificates import write_secret
 from juyi.personalize.flower.node import PRECISIONS
 from juyi.personalize.flower.post import Post
 from juyi.personalize.flower.remote import Elsewhere
@@ -93,11 +94,22 @@ def serve(grid: Grid, settings: dict[str, Any], show: Show | None = None, **cloc
             announce(record, folder, console)
         dtype = PRECISIONS["float32" if method.precision == "auto" else method.precision]
         torch.set_num_threads(int(record["machine"]["threads"]))
-        work = Work(folder, record, known, method, plan, Elsewhere(known, post, dtype), console, show)
+        engine = Elsewhere(known, post, dtype, secret_of(folder.path / "secret"))
+        work = Work(folder, record, known, method, plan, engine, console, show)
         return work.carry_out()
     except JuyiError as error:
         say(f"failed: {error}")
         raise
+
+
+def secret_of(path: Path) -> int:
+    """A number that is drawn once for a run, which nobody but the server can read and no record holds.
+
+    The noise that hides clients comes from it: whoever knew it could take the noise away.
+    """
+    if not path.exists():
+        write_secret(path, secrets.token_hex(16).encode())
+    return int(path.read_bytes(), 16)
 
 
 def _method(folder: RunFolder, settings: dict[str, Any], begun: bool) -> Personaliser:
