@@ -27,13 +27,13 @@ from juyi.runs.files import read_tensors
 from juyi.training import choose_device
 from juyi.training.machine import describe_machine, versions
 
-NAMES, CUT, ROUNDS = ("ann", "bob", "cem", "dot"), 3, 6
+NAMES, CUT, ROUNDS = ("ann", "bob", "cem", "dot"), 3, 4
 SERVER, BRIDGE = "10.77.0.1", "juyi-bridge"
 MAKE = (
     "personalize", "sample.csv", "--method", "fedrep", "--clients", str(len(NAMES)), "--make-app", "ours", "--host",
-    SERVER, "--net", "mlp-64", "--rounds", str(ROUNDS), "--patience", "20", "--device", "cpu",
+    SERVER, "--net", "mlp-64", "--rounds", str(ROUNDS), "--patience", "90", "--device", "cpu",
 )  # fmt: skip
-LIMIT = 900
+LIMIT = 2_400
 
 
 def ip(words: str, must: bool = True) -> None:
@@ -124,6 +124,9 @@ def bench(folder: Path) -> dict:
             ip(f"link set juyi-v{CUT} up")
             events.append({"back": NAMES[CUT - 1], "after_round": lines_of(run)[-1]["round"]})
             wait_for(lambda: ended.poll() is not None, "the end")
+    except (RuntimeError, IndexError) as error:
+        logs = "\n".join(f"{p}:\n{p.read_text(errors='replace')[-2_000:]}" for p in sorted(Path().glob("*.log")))
+        raise SystemExit(f"{error}\n{logs}") from error
     finally:
         for process in processes:
             subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
