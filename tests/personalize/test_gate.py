@@ -35,3 +35,9 @@ def test_of_equal_models_the_first_serves():
 
 def test_a_single_client_goes_by_its_own_rows():
     assert choose_models([np.array([[True, False, False], [True, True, False]])]) == [1]
+
+
+def test_two_rows_of_one_client_do_not_outvote_hundreds_of_others():
+    random = np.random.default_rng(2)
+    many = drawn(random, [[0.7, 0.8]] * 10, 200)
+    assert choose_models([*many, np.array([[True, True], [True, False]])]) == [1] * 11

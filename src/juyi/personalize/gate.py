@@ -11,12 +11,13 @@ def choose_models(hits: Sequence[np.ndarray]) -> list[int]:
     """Choose a model for each client; of equals, the first.
 
     A client's few held-out rows say little: chance alone makes one of two equal models look better.  So what they say
-    is steadied by what all clients see.  With a_km the share of client k's held-out rows that model m tells, less the
-    mean over its models, and ā_m the mean over clients,
+    is steadied by what all clients see.  With a_km the share of client k's n_k held-out rows that model m tells, less
+    the mean over its models,
 
-        ã_km = ā_m + B_km (a_km − ā_m),   B_km = τ_m² / (τ_m² + s_km²)
+        ã_km = ā_m + B_km (a_km − ā_m),   B_km = τ_m² / (τ_m² + s_km²),   ā_m = Σ_k w_km a_km / Σ_k w_km
 
-    s_km² is the variance of a_km by chance, and τ_m² what of the variance between clients chance does not explain.
+    s_km² = σ_m² / n_k is the variance of a_km by chance (a row's σ_m² is that of all clients, since a few rows cannot
+    tell their own), τ_m² what of the variance between clients chance does not explain, and w_km = 1 / (τ_m² + s_km²).
     Where clients truly differ, each goes by its own rows; where they do not, all go by all rows.  Only shares are
     compared, so no row has to leave its client.
 
@@ -32,14 +33,19 @@ def choose_models(hits: Sequence[np.ndarray]) -> list[int]:
         [0, 0, 0, 0, 1]
 
     Source: B. Efron, C. Morris, "Data Analysis Using Stein's Estimator and its Generalizations", Journal of the
-    American Statistical Association, 1975, section 2 (unequal variances, moments for the variance between).
+    American Statistical Association, 1975, section 2; τ² as in R. DerSimonian, N. Laird, "Meta-analysis in clinical
+    trials", Controlled Clinical Trials, 1986, equation 8.
     """
     apart = [each.astype(float) - each.mean(0) for each in hits]
+    rows = np.array([[each.shape[1]] for each in apart], float)
     a = np.stack([each.mean(1) for each in apart])
-    s = np.stack([each.var(1) / each.shape[1] for each in apart])
-    general = a.mean(0)
-    between = np.maximum(0.0, a.var(0, ddof=1) - s.mean(0)) if len(a) > 1 else np.full(a.shape[1], np.inf)
-    with np.errstate(invalid="ignore"):
-        own = np.where(np.isinf(between), 1.0, np.where(between > 0, between / (between + s), 0.0))
-    steadied = general + own * (a - general)
+    spread = sum(each.var(1) * each.shape[1] for each in apart) / max(1.0, (rows - 1.0).sum())
+    s = np.maximum(spread, 1e-12) / rows
+    weights = 1.0 / s
+    total = weights.sum(0)
+    excess = (weights * (a - (weights * a).sum(0) / total) ** 2).sum(0) - (len(a) - 1)
+    between = np.maximum(0.0, excess / np.maximum(total - (weights**2).sum(0) / total, 1e-12))
+    weights = 1.0 / (between + s)
+    general = (weights * a).sum(0) / weights.sum(0)
+    steadied = general + between / (between + s) * (a - general)
     return [int(row.argmax()) for row in np.round(steadied, 12)]

@@ -66,7 +66,7 @@ def by_chance(record: dict[str, Any], drawn: dict[str, Variants]) -> str:
         for name, values in chances.items()
     ]
     data.append({
-        "type": "scatter", "mode": "lines+text", "x": [found, found], "y": [0, 1], "yaxis": "y2", "name": "found",
+        "type": "scatter", "mode": "lines+text", "x": [found, found], "y": [0, 1], "yaxis": "y2", "showlegend": False,
         "text": ["", " found"], "textposition": "bottom right", "line": {"color": "@target", "width": 3},
     })  # fmt: skip
     layout = {
