@@ -188,6 +188,12 @@ def federation() -> list[str]:
         r = json.loads(killed.read_text())
         told = f"{r['status']} in {r['seconds']:.0f} s"
         lines.append(f"| four nodes, one killed and started again | {told} | {r['command']} |")
+    networks = RESULTS / "federation_networks.json"
+    if networks.is_file():
+        r = json.loads(networks.read_text())
+        lost, back = (r["participation"][k]["round"] for k in cut_and_back(r["participation"]))
+        told = f"{r['status']} in {r['seconds']:.0f} s; without it in round {lost}, with it again in round {back}"
+        lines.append(f"| four nodes, each in a network of its own, one cut off and back | {told} | {r['command']} |")
     kills = RESULTS / "personalize_kills.json"
     if kills.is_file():
         r = json.loads(kills.read_text())
@@ -202,6 +208,13 @@ def federation() -> list[str]:
             lines.append(f"| Flower's simulation on Ray / Juyi's, a round with {kind} | {told} | {r['command']} |")
     lead = "Processes on this machine; how each is measured stands at the head of its script."
     return section("Personal models, killed and federated", lead, "| what | found | command |", lines)
+
+
+def cut_and_back(participation: list[dict]) -> tuple[int, int]:
+    """In which lines of a run somebody is lost for the first time, and after it all answer again."""
+    lost = next(k for k, line in enumerate(participation) if line["lost"])
+    every = max(len(line["answered"]) for line in participation)
+    return lost, next(k for k, line in enumerate(participation) if k > lost and len(line["answered"]) == every)
 
 
 def omitted() -> list[str]:
