@@ -160,10 +160,10 @@ def digits(source: str) -> dict:
 
 
 def pacs(source: str) -> dict:
-    """The three pairs of a source of PACS, at 64 × 64 pixels."""
+    """The three pairs of a source of PACS, at 32 × 32 pixels."""
     import juyi
 
-    sets = {name: juyi.load(f"pacs128@{name}", size=64) for name in PACS}
+    sets = {name: juyi.load(f"pacs128@{name}", size=32) for name in PACS}
     return pairs(sets, source, net="cnn_small", epochs=15, batch=32, augment="weak", flip=True)
 
 
