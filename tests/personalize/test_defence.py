@@ -102,12 +102,12 @@ def test_no_change_is_longer_than_the_limit_and_short_ones_stay(values, longest)
 def test_the_noise_has_the_spread_that_was_said_and_the_denominator_is_fixed():
     changes = torch.zeros(3, 40_000)
     changes[:, 0] = torch.tensor([1.0, 2.0, 3.0])
-    found = noisy_mean(changes, longest=2.0, noise=1.5, expected=5.0, seed=4)
+    found = noisy_mean(changes, longest=2.0, noise=1.5, expected=5.0, key=(4,))
     assert float(found[1:].std()) == pytest.approx(1.5 * 2.0 / 5.0, rel=0.02)
-    assert float(noisy_mean(changes, 2.0, 0.0, 5.0, 4)[0]) == pytest.approx(6.0 / 5.0)
-    assert torch.equal(found, noisy_mean(changes, 2.0, 1.5, 5.0, 4))
-    assert not torch.equal(found, noisy_mean(changes, 2.0, 1.5, 5.0, 5))
-    empty = noisy_mean(changes[:0], 2.0, 1.5, 5.0, 4)
+    assert float(noisy_mean(changes, 2.0, 0.0, 5.0, (4,))[0]) == pytest.approx(6.0 / 5.0)
+    assert torch.equal(found, noisy_mean(changes, 2.0, 1.5, 5.0, (4,)))
+    assert not torch.equal(found, noisy_mean(changes, 2.0, 1.5, 5.0, (5,)))
+    empty = noisy_mean(changes[:0], 2.0, 1.5, 5.0, (4,))
     assert torch.allclose(empty[1:], found[1:])  # where nobody came it is noise alone
 
 

@@ -25,6 +25,7 @@ from personalize.in_process import (
     CLIENTS,
     FEDERATION,
     FORM,
+    SECRET,
     InProcess,
     apart,
     client_data,
@@ -60,16 +61,24 @@ def test_every_method_equals_the_simulator(name, tmp_path):
 
 def test_noise_that_hides_clients_comes_from_what_only_the_server_knows(tmp_path):
     pytest.importorskip("opacus", reason="needs the extra private")
-    hides = {"batch_norm": "none", "privacy": "client", "clip_norm": 0.5, "noise": 1.0, "participation": 0.5}
-    method = small(FedRep, rounds=3, **hides, **MOVES)
-    here, (there, _) = simulated(method), elsewhere(method, tmp_path / "nodes")
-    by_seed = Federation(method, here.model, here.clients, here.settings)
-    for federation in (here, there, by_seed):
-        rounds(federation, 3)
-    assert apart(here, there) == 0.0 and here.budget.record() == there.budget.record()
-    assert apart(here, by_seed) > 0.01
-    secret = server.secret_of(tmp_path / "secret")
-    assert secret == server.secret_of(tmp_path / "secret") != server.secret_of(tmp_path / "other")
+    hides = {"batch_norm": "none", "privacy": "client", "clip_norm": 0.5, "noise": 1.0}
+    for participation in (0.5, 1.0):
+        method = small(FedRep, rounds=3, participation=participation, **hides, **MOVES)
+        here, (there, _) = simulated(method), elsewhere(method, tmp_path / f"nodes-{participation}")
+        by_seed = Federation(method, here.model, here.clients, here.settings)
+        for federation in (here, there, by_seed):
+            rounds(federation, 3)
+        assert apart(here, there) == 0.0 and here.budget.record() == there.budget.record()
+        assert apart(here, by_seed) > 0.01  # where all take part, by the noise alone
+    few = small(FedRep, rounds=3, participation=0.5, **hides)
+    one, other = (Federation(few, here.model, here.clients, here.settings, secret) for secret in (SECRET, SECRET + 1))
+    assert [one.participants(r) for r in range(9)] != [other.participants(r) for r in range(9)]
+
+
+def test_the_secret_of_a_run_is_its_own_and_whole(tmp_path):
+    secret = server.secret_of(tmp_path / "secret", "0a")
+    assert secret == server.secret_of(tmp_path / "secret", "0a") > 2**100
+    assert len({secret, server.secret_of(tmp_path / "secret", "0b"), server.secret_of(tmp_path / "other", "0a")}) == 3
     assert (tmp_path / "secret").stat().st_mode & 0o077 == 0
 
 

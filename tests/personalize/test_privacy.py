@@ -71,6 +71,24 @@ def test_clients_come_each_by_its_own_chance():
     assert all(0.4 < np.mean([k in one for one in numbers]) < 0.6 for k in range(4))
 
 
+def test_no_noise_comes_twice():
+    """Who subtracts the models of two methods, or two runs whose secrets share bits, must be left with noise."""
+    noises = []
+    for method, secret in ((FedAvg, 5), (FedAvg, 5 + 2**32), (Ditto, 5)):
+        quiet, noisy = (private(method, **CLIENT | {"participation": 1.0}, noise=n, rounds=1) for n in (0.0, 3.0))
+        for one in (quiet, noisy):
+            one.secret = secret
+            one.next_round()
+        noises.append((noisy.shared["model"] - quiet.shared["model"]).numpy())
+    assert np.abs(np.corrcoef(noises)[np.triu_indices(3, 1)]).max() < 0.5
+    steps = []
+    for method in (FedAvg, Ditto):
+        quiet, noisy = (private(method, **SAMPLE, noise=n, rounds=1, clip_gradient=1e-6) for n in (0.0, 1e6))
+        sent = [one.visit(one.client(0))[0].values["model"] for one in (quiet, noisy)]
+        steps.append((sent[1] - sent[0]).numpy())
+    assert abs(np.corrcoef(steps)[0, 1]) < 0.5
+
+
 def test_a_round_in_which_nobody_comes_has_noise_as_well():
     found = private(FedAvg, **CLIENT)
     found.participants = lambda round_number: []

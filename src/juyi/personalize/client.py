@@ -41,13 +41,17 @@ class ClientRows:
 
 @dataclass(frozen=True)
 class LocalTraining:
-    """How clients learn: what a method's settings say, for all of them alike."""
+    """How clients learn: what a method's settings say, for all of them alike.
+
+    The rounds are those of the method `rounds_of`; others get other noise, since what hides rows must not come twice.
+    """
 
     optimiser: Optimiser
     epochs: int
     batch: int
     through: Callable[[Stage], Sequence[Stage]]
     statistics: str
+    rounds_of: str
 
 
 class Client:
@@ -149,7 +153,10 @@ class Client:
         for p in self.model.learnable:  # which the loop around this one holds still
             p.requires_grad_(True)
         stage = Stage("client", over=batches, turns=[turn], epochs=epochs or training.epochs)
-        settings = Settings(self._seed, self._settings.device, torch.float32 if private else self._settings.dtype)
+        settings = Settings(self._seed, self._settings.device, self._settings.dtype)
+        if private:
+            seed = derive_seed(self._seed, *training.rounds_of.encode())
+            settings = Settings(seed, settings.device, torch.float32)
         devices = [settings.device] if settings.device.type == "cuda" else []
         by_row = gradients_of_rows([part for part in trains if isinstance(part, nn.Module)])
         with torch.random.fork_rng(devices=devices), by_row if private else nullcontext():

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from juyi.personalize.base import Personaliser, Shared, Update
-from juyi.personalize.privacy import noise_for
-from juyi.training import derive_seed
+from juyi.personalize.privacy import Key, noise_for, normals
 
 
 def median(values: Tensor) -> Tensor:
@@ -94,7 +93,7 @@ def limited(changes: Tensor, longest: float) -> Tensor:
     return shortened
 
 
-def noisy_mean(changes: Tensor, longest: float, noise: float, expected: float, seed: int) -> Tensor:
+def noisy_mean(changes: Tensor, longest: float, noise: float, expected: float, key: Key) -> Tensor:
     """Return the sum of m×d changes, none longer than C, with noise, over the number of clients that was expected, d.
 
         (Σ_i Δ_i + N(0, σ² C² I)) / (q N)
@@ -107,17 +106,16 @@ def noisy_mean(changes: Tensor, longest: float, noise: float, expected: float, s
         longest: C.
         noise: σ, the noise multiplier.
         expected: q N, how many of N clients take part in a round on average.
-        seed: what the noise is drawn from.
+        key: what the noise is a function of.
 
     Example:
-        >>> noisy_mean(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), 1.0, 0.0, expected=4.0, seed=0)
+        >>> noisy_mean(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), 1.0, 0.0, expected=4.0, key=(0,))
         tensor([0.2500, 0.2500])
 
     Source: H. B. McMahan, D. Ramage, K. Talwar, L. Zhang, "Learning Differentially Private Recurrent Language Models",
     ICLR 2018, algorithm 1 with the estimator f̃_f and all weights 1.
     """
-    random = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(changes.shape[1], generator=random).to(changes.device)
+    drawn = torch.from_numpy(normals(changes.shape[1], *key)).to(changes.device, changes.dtype)
     return (changes.sum(0) + noise * longest * drawn) / expected
 
 
@@ -134,7 +132,7 @@ class Defence:
         longest: the longest change of a client; 0 for no limit.
         noise: σ, of privacy by clients; None for none.
         expected: how many clients take part in a round on average.
-        seed: what the noise is drawn from.
+        key: what with the round the noise is a function of.
         changes: whether what is sent are changes already, and not new values of what the server sent.
     """
 
@@ -144,7 +142,7 @@ class Defence:
     longest: float = 0.0
     noise: float | None = None
     expected: float = 1.0
-    seed: int = 0
+    key: Key = ()
     changes: bool = False
 
     def __call__(
@@ -155,7 +153,7 @@ class Defence:
         Args:
             shared: what the clients were sent.
             updates: what came back, in the order of the clients' numbers.
-            round_number: the round, from which with the seed the noise is drawn.
+            round_number: the round, of which with the key the noise is a function.
             sent: gives the names of what clients send, where nobody came and there is noise to add.
         """
         if self.rule == "mean" and not self.longest and self.noise is None:
@@ -170,8 +168,8 @@ class Defence:
         if self.longest:
             changes = limited(changes, self.longest)
         if self.noise is not None:
-            seed = derive_seed(self.seed, 7, round_number)
-            middle = noisy_mean(changes, self.longest, self.noise, self.expected, seed)
+            key = (*self.key, "noise", round_number)
+            middle = noisy_mean(changes, self.longest, self.noise, self.expected, key)
             return [Update(-1, 1, table.values(middle))] * max(1, round(self.expected))
         if self.rule == "mean":
             return [replace(one, values=table.values(row)) for one, row in zip(updates, changes, strict=True)]
@@ -186,15 +184,15 @@ class Defence:
         return median(changes) if self.rule == "median" else trimmed_mean(changes, int(self.trimmed * len(changes)))
 
 
-def defence_of(method: Personaliser, clients: int, seed: int) -> Defence:
-    """The defence that a method's settings describe, for so many clients."""
+def defence_of(method: Personaliser, clients: int, key: Key = ()) -> Defence:
+    """The defence that a method's settings describe, for so many clients, with noise that is a function of the key."""
     rate, noise = method.participation, None
     if method.privacy == "client":
         noise = method.noise
         if noise is None:
             noise = noise_for(method.epsilon, method.delta, rate, method.rounds)
     return Defence(
-        method.aggregation, method.trimmed, method.bad_clients, method.clip_norm, noise, rate * clients, seed,
+        method.aggregation, method.trimmed, method.bad_clients, method.clip_norm, noise, rate * clients, key,
         method.sends == "changes",
     )  # fmt: skip
 

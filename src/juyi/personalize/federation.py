@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ from juyi.nets import TARGET, Network
 from juyi.personalize.attendance import Answer, Attendance, attendance_of, selected
 from juyi.personalize.base import Personaliser, Shared, Update
 from juyi.personalize.client import Client, ClientRows, LocalTraining, check_rows
-from juyi.personalize.defence import defence_of
-from juyi.personalize.privacy import Budget
+from juyi.personalize.defence import Defence, defence_of
+from juyi.personalize.privacy import Budget, uniforms
 from juyi.personalize.sharing import would_send
 from juyi.personalize.vector import Vector
 from juyi.training import (
@@ -51,8 +51,11 @@ class Federation:
         model: the network, with the weights with which everything begins.
         clients: their rows.
         settings: seed, device, precision, processes.
-        secret: what decides who comes and which noise is added where that hides clients; by default the seed.
+        secret: who comes, and which noise is added, are functions of it where that hides clients; by default the seed.
     """
+
+    elsewhere: ClassVar[bool] = False
+    """Whether clients are on other machines: then they tell the server of their losses and rows, privacy or not."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Federation:
     ) -> None:
         self.method, self.model, self.clients, self.settings = method, model, clients, settings
         self.secret = settings.seed if secret is None else secret
+        self.rounds_of = method.learns_like or command_name(type(method))
         self.check_clients()
         self.training = LocalTraining(
             method.recipe(),
@@ -71,11 +75,17 @@ class Federation:
             method.batch,
             partial(_through, method, model),
             method.statistics,
+            self.rounds_of,
         )
         method.check_net(model)
-        self.defence, self.budget = defence_of(method, len(clients), self.secret), Budget(self)
+        self.budget = Budget(self)
         self.listener: Listener | None = None
         self.begin()
+
+    @cached_property
+    def defence(self) -> Defence:
+        """What stands between updates and the method; at a client nobody asks for it, nor for its accountant."""
+        return defence_of(self.method, len(self.clients), (self.secret, self.rounds_of))
 
     def begin(self) -> None:
         """Begin with the weights that the model holds now."""
@@ -126,10 +136,11 @@ class Federation:
 
         As many in each round; where the noise hides clients each comes by a chance of its own, as its ε supposes.
         """
-        every, hides = len(self.clients), self.method.privacy == "client"
-        random = np.random.default_rng(derive_seed(self.secret if hides else self.settings.seed, 1, round_number))
-        if hides:
-            chosen = np.flatnonzero(random.random(every) < self.method.participation)
+        random = np.random.default_rng(derive_seed(self.settings.seed, 1, round_number))
+        every = len(self.clients)
+        if self.method.privacy == "client":
+            chance = uniforms(every, self.secret, self.rounds_of, "who comes", round_number)
+            chosen = np.flatnonzero(chance < self.method.participation)
         else:
             chosen = np.sort(random.choice(every, selected(self.method.participation, every), replace=False))
         count = len(chosen)

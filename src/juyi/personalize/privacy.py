@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import ndtri
 
 from juyi.errors import SettingError
 from juyi.personalize.private_steps import PoissonBatches, RowPrivacy
@@ -84,6 +88,31 @@ def noise_for(epsilon: float, delta: float, rate: float, steps: int) -> float:
             f"epsilon: {epsilon:g} with delta {delta:g} is less than any noise can keep over {steps:,} steps; give more"
         ) from error
     return float(found)
+
+
+Key = tuple[int | str, ...]
+"""What random numbers are a function of."""
+
+
+def uniforms(count: int, *key: int | str) -> np.ndarray:
+    """Return numbers between 0 and 1 that are a function of the key, and of which nobody without it can tell any.
+
+    They are made by SHAKE-256, since the generators of numpy and torch can be wound back from what they gave, and
+    torch's looks at 32 bits of its seed alone.
+
+    Example:
+        >>> uniforms(2, 7, "a").round(3).tolist(), bool((uniforms(9, 7, "a") == uniforms(9, 7, "b")).any())
+        ([0.341, 0.748], False)
+    """
+    bits = np.frombuffer(hashlib.shake_256(repr(key).encode()).digest(8 * count), "<u8")
+    found: np.ndarray = ((bits >> 11) + 0.5) * 2.0**-53
+    return found
+
+
+def normals(count: int, *key: int | str) -> np.ndarray:
+    """Return numbers from N(0, 1), float64, likewise."""
+    found: np.ndarray = ndtri(uniforms(count, *key))
+    return found
 
 
 class Budget:

@@ -86,7 +86,7 @@ class Protected(Augmented):
 def check_protection(method: Personaliser, model: Vector, clients: int) -> None:
     """Raise a `SettingError` if this method, with this network and so many clients, cannot keep what is asked."""
     from juyi.personalize.attendance import selected
-    from juyi.personalize.defence import least_for_krum
+    from juyi.personalize.defence import defence_of, least_for_krum
     from juyi.personalize.privacy import require_accountant
     from juyi.personalize.sharing import part_of
 
@@ -118,3 +118,4 @@ def check_protection(method: Personaliser, model: Vector, clients: int) -> None:
         raise SettingError(
             "privacy: running statistics of batch norm would be sent, and do not bear noise; use --batch-norm none"
         )
+    defence_of(method, clients)  # which finds the noise, or that there is none

@@ -64,9 +64,10 @@ def what_is_shared(federation: Federation) -> dict[str, Any]:
 
 def besides(federation: Federation, sends: bool) -> dict[str, bool]:
     """What the server is told of each client besides its update, if it sends one."""
-    method, open_ = federation.method, federation.method.privacy == "none"
+    method = federation.method
+    open_ = method.privacy == "none" or federation.elsewhere
     return {
-        "number_of_rows": sends and method.privacy != "client",
+        "number_of_rows": sends and (open_ or method.privacy != "client"),
         "mean_loss": open_,
         "held_out_accuracy": open_,
         "scale_of_inputs": method.standardise == "source" or not federation.rows_of(0).rows.is_images,

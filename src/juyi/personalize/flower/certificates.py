@@ -79,8 +79,10 @@ def _named(host: str) -> x509.GeneralName:
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write what nobody else may read."""
+    """Write what nobody else may read, beside its place, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    beside = path.with_name(f"{path.name}.tmp")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
+    beside.replace(path)

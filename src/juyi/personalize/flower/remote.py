@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -41,8 +41,10 @@ class RemoteFederation(Federation):
         post: what talks with them.
         name: of the method whose rounds these are, under which they keep what is theirs.
         settings: seed and precision.
-        secret: what decides who comes and which noise is added, where that hides clients.
+        secret: who comes, and which noise is added, are functions of it where that hides clients.
     """
+
+    elsewhere: ClassVar[bool] = True
 
     def __init__(
         self, method: Personaliser, model: Vector, told: Told, post: Post, name: str, settings: Settings, secret: int
@@ -166,7 +168,7 @@ class Elsewhere:
         told: the clients.
         post: what talks with them.
         dtype: the number type in which all compute.
-        secret: what decides who comes and which noise is added, where that hides clients.
+        secret: who comes, and which noise is added, are functions of it where that hides clients.
     """
 
     here = False

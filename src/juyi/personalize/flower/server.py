@@ -69,6 +69,7 @@ def serve(grid: Grid, settings: dict[str, Any], show: Show | None = None, **cloc
             file.write(f"{now()} {text}\n")
 
     folder.path.mkdir(parents=True, exist_ok=True)
+    secret = folder.path / "secret"
     try:
         method = _method(folder, settings, begun)
         form = Form.read(settings["form"])
@@ -94,22 +95,27 @@ def serve(grid: Grid, settings: dict[str, Any], show: Show | None = None, **cloc
             announce(record, folder, console)
         dtype = PRECISIONS["float32" if method.precision == "auto" else method.precision]
         torch.set_num_threads(int(record["machine"]["threads"]))
-        engine = Elsewhere(known, post, dtype, secret_of(folder.path / "secret"))
-        work = Work(folder, record, known, method, plan, engine, console, show)
-        return work.carry_out()
+        engine = Elsewhere(known, post, dtype, secret_of(secret, federation["id"]))
+        done = Work(folder, record, known, method, plan, engine, console, show).carry_out()
+        secret.unlink(missing_ok=True)  # nobody needs it any more
+        return done
     except JuyiError as error:
         say(f"failed: {error}")
         raise
 
 
-def secret_of(path: Path) -> int:
-    """A number that is drawn once for a run, which nobody but the server can read and no record holds.
+def secret_of(path: Path, federation: str) -> int:
+    """A number that no record holds, and that is gone when the run has ended: 128 bits that were drawn, and more.
 
-    The noise that hides clients comes from it: whoever knew it could take the noise away.
+    The noise that hides clients is a function of it: whoever knew it could take the noise away.
+
+    Args:
+        path: the file in which the bits lie till then, which nobody else may read.
+        federation: its identity, in hexadecimal digits, so that a run over an earlier one has noise of its own.
     """
     if not path.exists():
         write_secret(path, secrets.token_hex(16).encode())
-    return int(path.read_bytes(), 16)
+    return int(path.read_bytes() + federation.encode(), 16)
 
 
 def _method(folder: RunFolder, settings: dict[str, Any], begun: bool) -> Personaliser:
