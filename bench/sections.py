@@ -111,7 +111,8 @@ def shallow() -> list[str]:
         if name.startswith("growth") and "seconds" in r
     ]
     lead = (
-        "`python bench/shallow.py synthetic`; accuracy on the target, means over seeds, without transfer and with it."
+        "`python bench/shallow.py synthetic`; accuracy on the target, means over seeds, without transfer and with it\n"
+        "(`jdot` with `follow_shares`; here and on images)."
     )
     rows = "`python bench/shallow.py growth`; 100 columns, so many rows a side; processor seconds, one core."
     return [

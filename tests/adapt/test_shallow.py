@@ -15,7 +15,7 @@ from sklearn import config_context
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -294,7 +294,7 @@ def test_a_plan_carries_each_row_once_and_keeps_classes_apart():
 
 
 def test_odds_of_a_row_left_out_are_those_of_a_fit_without_it():
-    x, y = RNG.normal(size=(80, 4)), np.repeat([0, 1], 40)
+    x, y = np.random.default_rng(0).normal(size=(80, 4)), np.repeat([0, 1], 40)
     x[:, 0] += y
     odds, all_of_them = odds_without(x, y, 0.02)
     exact = np.empty(80)
@@ -302,22 +302,49 @@ def test_odds_of_a_row_left_out_are_those_of_a_fit_without_it():
         without = LogisticRegression(C=1.0 / (0.02 * 80), tol=1e-8, max_iter=1_000)
         exact[row] = without.fit(np.delete(x, row, 0), np.delete(y, row)).decision_function(x[row : row + 1])[0]
     seen = np.abs(all_of_them.decision_function(x) - exact)
-    assert np.abs(odds - exact).max() < 0.05 < 0.3 < seen.max()
+    assert np.abs(odds - exact).max() < 0.1 * seen.max()
 
 
 @pytest.mark.parametrize("shares", [0.5, 0.75])
 def test_joint_transport_follows_the_classes_shares(shares):
-    y, z = np.arange(300) < 150, np.arange(300) < 300 * shares
-    x, target = (RNG.normal(size=(300, 2)) + 5 * c[:, None] for c in (y, z))
+    rng, y, z = np.random.default_rng(0), np.arange(300) < 150, np.arange(300) < 300 * shares
+    x, target = (rng.normal(size=(300, 2)) + 6 * c[:, None] for c in (y, z))
     target = target @ np.array([[0.8, -0.6], [0.6, 0.8]]) + 2
     forced, follows = (JDOT(follow_shares=f).fit(x, y, target=target).score(target, z) for f in (False, True))
     assert follows > 0.98
     assert (forced > 0.98) == (shares == 0.5)
 
 
+def test_joint_transport_of_overlapping_classes_keeps_the_rarer_one():
+    """Following the shares of answers, which is for classes that lie apart, it would lose it."""
+    rng = np.random.default_rng(0)
+    y, z = rng.random((2, 600)) < 0.1
+    x, target = (rng.normal(size=(600, 2)) + np.outer(c, [2, 0]) for c in (y, z))
+    recall = [JDOT(follow_shares=f).fit(x, y, target=target).predict(target)[z].mean() for f in (False, True)]
+    assert recall[0] > 0.4 > 2 * recall[1]
+
+
+def test_joint_transport_does_not_hang_on_the_unit_of_numbers():
+    rng = np.random.default_rng(0)
+    x, target = rng.normal(size=(80, 3)), rng.normal(size=(80, 3)) + 1
+    y = np.sin(2 * x[:, 0]) + x[:, 1]
+    models = [JDOT(estimator=KNeighborsRegressor()).fit(x, y * unit, target=target) for unit in (1.0, 1e-6)]
+    assert np.allclose(models[0].predict(target), models[1].predict(target) * 1e6)
+
+
+def test_joint_transport_with_a_class_of_which_the_source_has_no_row():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2)).astype(np.float32)
+    source = Domain(x, (x[:, 0] > 0).astype(np.int64), classes=("a", "b", "c"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert set(JDOT(follow_shares=True).fit(source, target=x + 1).predict(x)) <= {0, 1, "a", "b"}
+
+
 def test_joint_transport_part_by_part_is_about_that_of_all_rows():
-    y, z = RNG.integers(0, 2, (2, 600))
-    x, target = (RNG.normal(size=(600, 2)) + 5 * c[:, None] for c in (y, z))
+    rng = np.random.default_rng(0)
+    y, z = rng.integers(0, 2, (2, 600))
+    x, target = (rng.normal(size=(600, 2)) + 5 * c[:, None] for c in (y, z))
     parts = JDOT(rows=100).fit(x, y, target=target + 2)
     assert (parts.predict(target + 2) == JDOT().fit(x, y, target=target + 2).predict(target + 2)).mean() > 0.98
 
@@ -332,9 +359,9 @@ def test_few_labels_reach_the_methods_that_need_none():
 
 
 def test_rows_of_little_weight_are_told():
-    x = RNG.normal(size=(300, 2))
+    x = np.random.default_rng(0).normal(size=(300, 2))
     with pytest.warns(UserWarning, match=r"amount to [\d.]+ rows of even weight: the model is little more than"):
-        model = RuLSIF(alpha=0.0).fit(x, (x[:, 0] > 0) * 1, target=np.array([[2.9, 2.9]] * 5) + 0.01 * x[:5])
+        model = RuLSIF(alpha=0.0).fit(x, (x[:, 0] > 0) * 1, target=np.array([[2.0, 2.0]] * 5) + 0.01 * x[:5])
     assert model.effective_rows_ < 15
 
 

@@ -41,3 +41,18 @@ def test_two_rows_of_one_client_do_not_outvote_hundreds_of_others():
     random = np.random.default_rng(2)
     many = drawn(random, [[0.7, 0.8]] * 10, 200)
     assert choose_models([*many, np.array([[True, True], [True, False]])]) == [1] * 11
+
+
+def test_a_small_client_that_is_surely_unlike_the_others_goes_by_its_own_rows():
+    """Large clients that agree carry the variance between clients; they outvoted it."""
+    random = np.random.default_rng(3)
+    many = [random.random((2, rows)) < np.array([[0.7], [0.8]]) for rows in range(50, 400, 18)]
+    own = np.arange(20) < np.array([[18], [8]])
+    assert choose_models([*many, own]) == [1] * 20 + [0]
+
+
+def test_clients_with_a_single_row_go_by_all_of_them():
+    random, right = np.random.default_rng(4), []
+    for _ in range(50):
+        right.append(np.mean(np.array(choose_models(drawn(random, [[0.7, 0.9, 0.5]] * 40, 1))) == 1))
+    assert np.mean(right) > 0.9

@@ -67,10 +67,12 @@ class DensityRatio(Shallow):
             told[source] = expit(odds[:n])
         else:
             told[source] = self._without_a_fifth(given, x, domain, int(draws.integers(2**31)))[:n]
-            model = clone(self.classifier).fit(x, domain)
-        if len(others := np.setdiff1d(np.arange(len(told)), source)):  # which the classifier has not seen
+        if len(others := np.setdiff1d(np.arange(len(told)), source)):  # which no classifier has seen
             rows = given.source[others]
-            told[others] = model.predict_proba(squared(rows) if self.classifier is None else rows)[:, 1]
+            if self.classifier is None:
+                told[others] = model.predict_proba(squared(rows))[:, 1]
+            else:
+                told[others] = clone(self.classifier).fit(x, domain).predict_proba(rows)[:, 1]
         told = np.clip(told, max(self.clip, 1e-12), 1.0 - max(self.clip, 1e-12))
         return self.solved(given, weights=n / m * told / (1.0 - told))
 
@@ -95,12 +97,13 @@ def odds_without(x: np.ndarray, y: np.ndarray, ridge: float) -> tuple[np.ndarray
 
         θᵀx_i + h_i (p_i − y_i) / (1 − p_i (1 − p_i) h_i),   h_i = x_iᵀ (Σ_j p_j (1 − p_j) x_j x_jᵀ + n λ I)⁻¹ x_i
 
-    is one step of Newton's from θ towards the fit without row i, for all i at once.
+    is one step of Newton's from θ towards the fit without row i, for all i at once.  Here x_i ends with a 1, for the
+    constant, which λ does not hold back.
 
     Args:
         x: rows, n×d.
         y: 0 or 1, n; both occur.
-        ridge: λ; the constant is not held back.
+        ridge: λ.
 
     Source: K. Rahnama Rad and A. Maleki, "A Scalable Estimate of the Out-of-Sample Prediction Error via Approximate
     Leave-One-Out Cross-Validation", Journal of the Royal Statistical Society B 82 (2020), equation 6.

@@ -13,7 +13,7 @@ from juyi.adapt.shallow import Shallow, Solved
 from juyi.training import hyperparameter
 
 CHANGED = 0.002
-"""Of what target rows are taught; a label that becomes another counts twice."""
+"""Of what a target row is taught, on average; a label that becomes another counts twice, numbers in their spread."""
 
 
 class JDOT(Shallow):
@@ -23,13 +23,14 @@ class JDOT(Shallow):
 
     In turns: with f fixed, γ is the cheapest plan; with γ fixed, f is learnt from target rows that bear the labels of
     those coupled to them.  ℓ is the cross-entropy, or the squared error of numbers in units of their variance;
-    distances are in units of their median.  It ends when fewer than one label of a
-    thousand changes.
+    distances are in units of their median.  It ends when on average less than a thousandth of what target rows
+    are taught changes.
 
     Two things are this library's.  A plan gives every row away, so where the target has less of a class than the
-    source, rows of the others must bear its label: with `follow_shares` a source row weighs as much as makes the
-    classes' shares those that f found in the target.  And time and memory grow with the rows, not with their square:
-    large domains are coupled part by part.
+    source, rows of the others must bear its label.  With `follow_shares` source rows weigh so much that classes have
+    the shares of f's answers in the target: right where classes lie apart, but where they overlap f gives the rarer
+    one too few answers, and it vanishes.  And time and memory grow with the rows, not with their square: large domains
+    are coupled part by part, each with a random part of the other.
 
     Source: N. Courty, R. Flamary, A. Habrard and A. Rakotomamonjy, "Joint Distribution Optimal Transportation for
     Domain Adaptation", NIPS 2017, algorithm 1; parts as in K. Fatras et al., "Learning with minibatch Wasserstein",
@@ -45,10 +46,12 @@ class JDOT(Shallow):
     """
 
     draws: ClassVar[bool] = True
+    costs: ClassVar[str] = "seconds to minutes; grows with the rows"
+
     distance: float = hyperparameter(default=1.0, help="α, how much the distance of rows counts", low=0.0, high=1e6)
     rounds: int = hyperparameter(default=10, help="of coupling and learning, at most", low=1, high=1_000)
     follow_shares: bool = hyperparameter(
-        default=True, help="whether classes have the shares that the model finds in the target; else the source's"
+        default=False, help="whether classes get the shares of the model's answers in the target; for such as lie apart"
     )
     rows: int = hyperparameter(default=2_000, help="rows of a domain that are coupled at once", low=2, high=20_000)
 
@@ -59,7 +62,11 @@ class JDOT(Shallow):
         parts, same, model = parts_of(given, self.rows), Map.identity(given.columns), None
         unit = median_distance(squared_distances(given.source[parts[0][0]], given.target[parts[0][1]])) ** 2
         weights, before = np.ones(len(given.source)), np.full((len(given.target), given.counted.shape[1]), np.inf)
+        scale = 1.0 if given.classes else max(float(given.labels.std()), 1e-300)
         for _ in range(self.rounds):
+            if model is not None and given.classes and self.follow_shares:
+                told = np.bincount(probabilities(model, given.target, given.classes).argmax(1), minlength=given.classes)
+                weights = ((told + 1.0) / np.maximum(given.counted.sum(0), 1.0))[given.labels]  # none vanishes for good
             taught, times = np.zeros_like(before), np.zeros((len(before), 1))
             for source, target in parts:
                 x, z = given.source[source], given.target[target]
@@ -71,12 +78,9 @@ class JDOT(Shallow):
                 taught[target] += len(z) * (plan.T @ given.counted[source])
                 times[target] += 1.0
             taught /= times
-            if np.abs(taught - before).sum() < CHANGED * len(taught):
+            if np.abs(taught - before).sum() < CHANGED * scale * len(taught):
                 break
             before, model = taught, self._taught(given, taught, same)
-            if given.classes and self.follow_shares:
-                told = np.bincount(probabilities(model, given.target, given.classes).argmax(1), minlength=given.classes)
-                weights = ((told + 1.0) / given.counted.sum(0))[given.labels]  # no class vanishes for good
         else:
             given.remark(f"after {self.rounds} rounds the couplings still change")
         return Solved(model, same, same, weights / weights.mean())

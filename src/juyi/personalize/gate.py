@@ -18,8 +18,9 @@ def choose_models(hits: Sequence[np.ndarray]) -> list[int]:
 
     s_km² = σ_m² / n_k is the variance of a_km by chance (a row's σ_m² is that of all clients, since a few rows cannot
     tell their own), τ_m² what of the variance between clients chance does not explain, and w_km = 1 / (τ_m² + s_km²).
-    Where clients truly differ, each goes by its own rows; where they do not, all go by all rows.  Only shares are
-    compared, so no row has to leave its client.
+    Where clients truly differ, each goes by its own rows; where they do not, all go by all rows.  What clients with
+    many rows agree in says little of a small one that is unlike them: ã_km stays within 2 s_km of a_km.  Only shares
+    are compared, so no row has to leave its client.
 
     Args:
         hits: for each client bool, models × its held-out rows: which of them each model tells.
@@ -33,13 +34,15 @@ def choose_models(hits: Sequence[np.ndarray]) -> list[int]:
         [0, 0, 0, 0, 1]
 
     Source: B. Efron, C. Morris, "Data Analysis Using Stein's Estimator and its Generalizations", Journal of the
-    American Statistical Association, 1975, section 2; τ² as in R. DerSimonian, N. Laird, "Meta-analysis in clinical
+    American Statistical Association, 1975, section 2, and "Limiting the Risk of Bayes and Empirical Bayes Estimators",
+    the same journal, 1972; τ² as in R. DerSimonian, N. Laird, "Meta-analysis in clinical
     trials", Controlled Clinical Trials, 1986, equation 8.
     """
     apart = [each.astype(float) - each.mean(0) for each in hits]
     rows = np.array([[each.shape[1]] for each in apart], float)
     a = np.stack([each.mean(1) for each in apart])
-    spread = sum(each.var(1) * each.shape[1] for each in apart) / max(1.0, (rows - 1.0).sum())
+    within = sum(each.var(1) * each.shape[1] for each in apart)
+    spread = (within + a.var(0)) / ((rows - 1.0).sum() + 1.0)  # the second, lest nothing be known of single rows
     s = np.maximum(spread, 1e-12) / rows
     weights = 1.0 / s
     total = weights.sum(0)
@@ -47,5 +50,5 @@ def choose_models(hits: Sequence[np.ndarray]) -> list[int]:
     between = np.maximum(0.0, excess / np.maximum(total - (weights**2).sum(0) / total, 1e-12))
     weights = 1.0 / (between + s)
     general = (weights * a).sum(0) / weights.sum(0)
-    steadied = general + between / (between + s) * (a - general)
+    steadied = np.clip(general + between / (between + s) * (a - general), a - 2 * np.sqrt(s), a + 2 * np.sqrt(s))
     return [int(row.argmax()) for row in np.round(steadied, 12)]

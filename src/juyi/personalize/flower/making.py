@@ -63,8 +63,8 @@ START = """#!/bin/sh
 set -eu
 cd "$(dirname "$0")/.."
 {quiet} FLWR_HOME="$PWD/server/flower"
-listen=${{1:-0.0.0.0}} near={name}  # by which the certificate knows it
-case $listen in 0.0.0.0 | 127.0.0.1) near=127.0.0.1 ;; esac
+listen=${{1:-{every}}} near={name}  # by which the certificate knows it
+case $listen in 0.0.0.0 | :: | 127.* | ::1 | localhost) near=localhost ;; esac
 mkdir -p server/flower
 printf '[superlink.server]\\naddress = "%s:{port}"\\nroot-certificates = "%s"\\n' "$near" "$PWD/server/ca.crt" \\
     >server/flower/config.toml
@@ -73,7 +73,10 @@ flower-superlink --host "$listen" --port {port} --enable-supernode-auth \\
     --ssl-ca-certfile server/ca.crt --ssl-certfile server/server.crt --ssl-keyfile server/server.key &
 trap 'kill $!' INT TERM
 for key in server/client-*.pub; do
-    until flwr supernode register "$key" server >server/register.log 2>&1; do sleep 1; done
+    until flwr supernode register "$key" server >server/register.log 2>&1; do
+        kill -0 $! 2>/dev/null || exit 1
+        sleep 1
+    done
 done
 echo "the server is ready"
 wait
@@ -138,7 +141,9 @@ def make_federation(folder: Path, settings: dict[str, Any], host: str) -> None:
     server = folder / "server"
     make_app(folder / "app", settings)
     write_certificates(server, list(dict.fromkeys([name.strip("[]"), "localhost", "127.0.0.1"])))
-    write_text(server / "start.sh", START.format(quiet=QUIET, port=port, name=name))
+    write_text(
+        server / "start.sh", START.format(quiet=QUIET, port=port, name=name, every="::" if ":" in name else "0.0.0.0")
+    )
     write_text(server / "run.sh", RUN.format(quiet=QUIET))
     certificate = server / "ca.crt"
     for number in range(1, int(settings["clients"]) + 1):
