@@ -45,7 +45,6 @@ class DensityRatio(Shallow):
     """
 
     carries: ClassVar[str | None] = "instances"
-    draws: ClassVar[bool] = True
     exempt: ClassVar[dict[str, str]] = {"learns_a_shift": "it weighs rows and moves none"}
 
     clip: float = hyperparameter(

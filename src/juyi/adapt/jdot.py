@@ -45,7 +45,6 @@ class JDOT(Shallow):
         True
     """
 
-    draws: ClassVar[bool] = True
     costs: ClassVar[str] = "seconds to minutes; grows with the rows"
 
     distance: float = hyperparameter(default=1.0, help="α, how much the distance of rows counts", low=0.0, high=1e6)
