@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from federation_killed import lines_of
 
 import juyi
 from juyi.cli import main as command
@@ -83,11 +84,6 @@ def wait_for(there, what: str) -> None:
         time.sleep(0.2)
 
 
-def lines_of(run: Path) -> list[dict]:
-    place = run / "participation.jsonl"
-    return [json.loads(line) for line in place.read_text().splitlines()] if place.exists() else []
-
-
 def bench(folder: Path) -> dict:
     """Start all, cut one off, and look at what is there in the end."""
     os.chdir(folder)
@@ -102,12 +98,12 @@ def bench(folder: Path) -> dict:
     def start(line: str, name: str, network: int | None = None) -> subprocess.Popen:
         inside = [] if network is None else ["ip", "netns", "exec", f"juyi-{network}"]
         with Path(f"{name}.log").open("wb") as log:
-            done = subprocess.Popen([*inside, "sh", *line.split()], stdout=log, stderr=log, start_new_session=True)
-        processes.append(done)
-        return done
+            process = subprocess.Popen([*inside, "sh", *line.split()], stdout=log, stderr=log, start_new_session=True)
+        processes.append(process)
+        return process
 
-    def done(round_number: int) -> bool:
-        return any(line["model"] == "fedrep" and line["round"] >= round_number for line in lines_of(run))
+    def begun() -> bool:
+        return any(line["model"] == "fedrep" for line in lines_of(run))
 
     began = time.time()
     try:
@@ -117,7 +113,7 @@ def bench(folder: Path) -> dict:
             for number, name in enumerate(NAMES, 1):
                 start(f"ours/client-{number}/start.sh {name} {name}.csv", name, number)
             ended = start("ours/server/run.sh", "run")
-            wait_for(lambda: done(1) or ended.poll() is not None, "the first round")
+            wait_for(lambda: begun() or ended.poll() is not None, "the first round")
             ip(f"link set juyi-v{CUT} down")
             events.append({"cut": NAMES[CUT - 1], "after_round": lines_of(run)[-1]["round"]})
             wait_for(lambda: any(line["lost"] for line in lines_of(run)) or ended.poll() is not None, "a lost client")

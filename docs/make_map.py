@@ -62,6 +62,7 @@ CHINESE = {
     "trains a network": "训练网络",
     "one pass over the stream": "数据流一遍",
     "seconds; grows with the rows": "几秒；随样本数增长",
+    "seconds to minutes; grows with the rows": "几秒到几分钟；随样本数增长",
     "seconds, once the features are computed": "特征算好以后几秒",
     "seconds; grows with the cube of the items": "几秒；随对象数的立方增长",
     "seconds; grows with the square of the rows, of which some are drawn": "几秒；随样本数的平方增长，因此只抽一部分",

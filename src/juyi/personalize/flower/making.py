@@ -145,9 +145,9 @@ def make_federation(folder: Path, settings: dict[str, Any], host: str) -> None:
         server / "start.sh", START.format(quiet=QUIET, port=port, name=name, every="::" if ":" in name else "0.0.0.0")
     )
     write_text(server / "run.sh", RUN.format(quiet=QUIET))
-    certificate = server / "ca.crt"
+    certificate = (server / "ca.crt").read_text()
     for number in range(1, int(settings["clients"]) + 1):
         client = folder / f"client-{number}"
         write_node_key(client / "node.key", server / f"client-{number}.pub")
-        write_text(client / "ca.crt", certificate.read_text())
+        write_text(client / "ca.crt", certificate)
         write_text(client / "start.sh", NODE.format(quiet=QUIET, address=f"{name}:{port}"))
